@@ -1,0 +1,86 @@
+# Pennypost. No lists: a program is a qmail-*/NAME.c with a main(); its page lies beside it.
+#
+#   make            build into build/bin         make up       install, start, send a first message
+#   make check      every test (as root)         make down     stop what `make up` started
+#   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
+#
+# Two C libraries: programs link statically with musl, which starts five times faster; a source
+# whose head comment says "libc glibc" (it needs NSS or the resolver) links with glibc.
+
+HOME_DIR := $(shell head -n 1 conf-home)
+FOLDERS  := $(patsubst %/,%,$(wildcard qmail-*/))
+SOURCES  := $(wildcard lib/*.c $(addsuffix /*.c,$(FOLDERS)))
+MAINS    := $(shell grep -lE '^main\b' $(SOURCES) /dev/null)
+PROGRAMS := $(notdir $(MAINS:.c=))
+GLIBC_ONLY := $(shell grep -l '^ \* libc *glibc' $(SOURCES) /dev/null)
+PAGES    := $(wildcard qmail-*/*.[1-8] control/*.5 service/*.[1-8])
+
+INCLUDES := -Ilib -D_GNU_SOURCE -DHOME_DEFAULT='"$(HOME_DIR)"'
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+  -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
+CFLAGS ?= -O2 -g
+HARDEN := -fno-common -fstack-protector-strong -fPIE
+BASE   := -std=c11 $(INCLUDES) $(WARN) $(CFLAGS) -MMD -MP
+ARCHIVES := -l:libcdb.a -l:libskarnet.a
+
+CC       := gcc
+MUSL_CC  := musl-gcc
+C_glibc  := $(CC) $(BASE) $(HARDEN) -D_FORTIFY_SOURCE=2
+C_musl   := $(MUSL_CC) -idirafter build/include -idirafter /usr/include/x86_64-linux-gnu $(BASE) $(HARDEN)
+C_san    := $(CC) $(BASE) $(HARDEN) -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
+C_clang  := clang $(BASE) $(HARDEN)
+C_fuzz   := clang $(BASE) -g -fsanitize=fuzzer-no-link -fsanitize=address -fsanitize=undefined \
+  -fno-sanitize-recover=all -DFUZZ
+L_glibc  := $(CC) -pie -Wl,-z,relro,-z,now
+L_musl   := $(MUSL_CC) -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections
+L_san    := $(CC) -pie -fsanitize=address -fsanitize=undefined
+L_fuzz   := clang -fsanitize=fuzzer -fsanitize=address -fsanitize=undefined
+
+# musl cannot satisfy every symbol that Debian's archives want; lib/libc_compat.c names those it can.
+ifeq ($(LIBC),)
+  LIBC := $(shell tests/musl-usable $(MUSL_CC) >&2 && echo musl || echo glibc)
+endif
+variant = $(if $(SAN),san,$(if $(filter $(1),$(GLIBC_ONLY)),glibc,$(LIBC)))
+
+all: programs
+programs: $(addprefix build/bin/,$(PROGRAMS))
+
+build/include/cdb.h:
+	@mkdir -p $(@D)
+	ln -sf /usr/include/cdb.h $@
+
+define variant_rules
+build/$(1)/%.o: %.c | build/include/cdb.h
+	@mkdir -p $$(@D)
+	$$(C_$(1)) -c -o $$@ $$<
+build/$(1)/lib.a: $(patsubst %.c,build/$(1)/%.o,$(filter-out $(if $(filter musl,$(1)),$(GLIBC_ONLY)),$(wildcard lib/*.c)))
+	@rm -f $$@ && ar rcs $$@ $$^
+$(foreach folder,$(FOLDERS),$(eval $(call folder_archive,$(1),$(folder))))
+endef
+define folder_archive
+build/$(1)/$(2).a: $(patsubst %.c,build/$(1)/%.o,$(filter-out $(MAINS) $(if $(filter musl,$(1)),$(GLIBC_ONLY)),$(wildcard $(2)/*.c)))
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach v,glibc musl san clang fuzz,$(eval $(call variant_rules,$(v))))
+
+define program_rule
+build/bin/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a
+	@mkdir -p build/bin
+	$(L_$(call variant,$(1))) -o $$@ $$^ $(ARCHIVES) $(if $(filter glibc san,$(call variant,$(1))),-lresolv)
+endef
+$(foreach m,$(MAINS),$(eval $(call program_rule,$(m))))
+
+# Unit tests: tests/unit/MODULE_test.c, with cmocka, under ASan and UBSan.
+UNITS := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*_test.c))
+build/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),build/san/$(f).a) build/san/lib.a
+	@mkdir -p $(@D)
+	$(C_san) $(addprefix -I,$(FOLDERS)) $(L_san:$(CC)%=%) -o $@ $< $(filter %.a,$^) -lcmocka $(ARCHIVES) -lresolv
+unit: $(UNITS)
+	@for t in $(UNITS); do echo "== $$t"; $$t || exit 1; done
+
+clean:
+	rm -rf build
+
+.PHONY: all programs unit clean
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

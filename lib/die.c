@@ -1,0 +1,42 @@
+#include "die.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/buffer.h>
+#include <skalibs/strerr.h>
+
+#include "exitcode.h"
+
+static void
+say(const char *text)
+{
+    buffer_puts(buffer_2, text);
+}
+
+_Noreturn void
+die_temp(const char *action, const char *object)
+{
+    const char *reason = strerror(errno);
+    say(PROG), say(": fatal: unable to "), say(action), say(" "), say(object);
+    say(": "), say(reason), say("\n");
+    buffer_flush(buffer_2);
+    _exit(EXITCODE_TEMPORARY);
+}
+
+_Noreturn void
+die_perm(const char *reason)
+{
+    say(PROG), say(": fatal: "), say(reason), say("\n");
+    buffer_flush(buffer_2);
+    _exit(EXITCODE_PERMANENT);
+}
+
+_Noreturn void
+die_usage(const char *synopsis)
+{
+    say(PROG), say(": usage: "), say(synopsis), say("\n");
+    buffer_flush(buffer_2);
+    _exit(EXITCODE_PERMANENT);
+}

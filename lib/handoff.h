@@ -1,0 +1,72 @@
+#ifndef HANDOFF_H
+#define HANDOFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <sys/types.h>
+
+#include <skalibs/stralloc.h>
+
+/* The handoff: one packet on a UNIX SEQPACKET socket that carries a few NUL-terminated
+ * strings, optionally some bytes (a small message), and file descriptors (a large one).
+ * It carries injections, jobs and reports; this module is the only code that knows its form:
+ * the length of the strings in four bytes, the strings, the bytes; descriptors as SCM_RIGHTS. */
+
+enum {
+    HANDOFF_BODY_MAX = 48 * 1024,    /* a larger message travels as a descriptor */
+    HANDOFF_STRINGS_MAX = 64 * 1024, /* all strings of one packet, NULs included */
+    HANDOFF_FDS_MAX = 64,
+};
+
+enum handoff_status {
+    HANDOFF_DONE,
+    HANDOFF_WAIT,   /* a non-blocking socket is not ready: poll and try again */
+    HANDOFF_CLOSED, /* the other side is gone */
+    HANDOFF_ERROR, /* errno tells; EPROTO: a packet that is not a handoff (it is dropped) */
+};
+
+/* What to send; members left zero are empty. Nothing is owned. */
+struct handoff_parts {
+    const char *strings; /* each ended by '\0' */
+    size_t strings_len;
+    const char *body;
+    size_t body_len; /* at most HANDOFF_BODY_MAX */
+    const int *fds;
+    unsigned int fd_count; /* at most HANDOFF_FDS_MAX */
+};
+
+/* What was received. Start with all zero; the storage is reused by the next receive. */
+struct handoff {
+    stralloc packet;
+    size_t strings_len;
+    const char *body; /* points into packet */
+    size_t body_len;
+    int fds[HANDOFF_FDS_MAX]; /* close-on-exec; take one by setting it to -1 */
+    unsigned int fd_count;
+};
+
+/* Make a listening socket at path (an old socket file there is replaced) with this mode;
+ * non-blocking, close-on-exec. returns the descriptor, or -1 with errno */
+int handoff_listen(const char *path, mode_t mode);
+
+/* Connect to path; blocking, close-on-exec. returns the descriptor, or -1 with errno
+ * (ENOENT, ECONNREFUSED: nobody listens) */
+int handoff_connect(const char *path);
+
+/* Make two connected sockets, blocking, close-on-exec. returns true, or false with errno */
+bool handoff_pair(int fds[2]);
+
+/* Send one packet; whole or not at all. Descriptors stay open here. SIGPIPE is not raised. */
+enum handoff_status handoff_send(int socket, const struct handoff_parts *parts);
+
+/* Receive one packet into *packet; descriptors left from the packet before are closed. */
+enum handoff_status handoff_receive(int socket, struct handoff *packet);
+
+/* The index-th string of a received packet, from 0; null when there are fewer. */
+const char *handoff_string(const struct handoff *packet, size_t index);
+
+/* Close the descriptors that were not taken and free the storage. */
+void handoff_free(struct handoff *packet);
+
+#endif

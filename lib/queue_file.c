@@ -1,0 +1,276 @@
+#include "queue_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "crc32c.h"
+#include "text.h"
+
+enum { CHUNK = 256 * 1024 };
+
+void
+queue_file_path(char *path, uint64_t id)
+{
+    snprintf(path, QUEUE_FILE_PATH_MAX, "queue/mess/%u/%" PRIu64,
+             (unsigned int)((id >> 24) % QUEUE_FILE_SPLIT), id);
+}
+
+bool
+queue_file_append(stralloc *envelope, char letter, const char *text)
+{
+    return text_append_bytes(envelope, &letter, 1) && text_append(envelope, text) &&
+           stralloc_0(envelope);
+}
+
+uint32_t
+queue_file_crc(uint32_t crc, const char *bytes, size_t len)
+{
+    return crc32c_update(crc, bytes, len);
+}
+
+/* The checksum of the records: a recipient counts as 'T' whether it is done or not. */
+static uint32_t
+crc_of_records(uint32_t crc, const char *records, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        size_t record_len = strlen(records + at) + 1;
+        if (records[at] == 'D')
+            crc = crc32c_update(crc, "T", 1);
+        else
+            crc = crc32c_update(crc, records + at, 1);
+        crc = crc32c_update(crc, records + at + 1, record_len - 1);
+        at += record_len;
+    }
+    return crc;
+}
+
+static bool
+format_header(char text[QUEUE_FILE_HEADER_LEN], const struct queue_header *header)
+{
+    return snprintf(text, QUEUE_FILE_HEADER_LEN,
+                    "H%020" PRIu64 " %010" PRIu32 " %08" PRIx32, header->next_try_s,
+                    header->tries, header->flags) == QUEUE_FILE_HEADER_LEN - 1;
+}
+
+bool
+queue_file_seal(stralloc *tail, const struct queue_header *header,
+                const stralloc *records, uint64_t message_len, uint32_t message_crc)
+{
+    char head[QUEUE_FILE_HEADER_LEN];
+    char footer[QUEUE_FILE_FOOTER_LEN + 1];
+    uint32_t crc = crc_of_records(message_crc, records->s, records->len);
+
+    if (!format_header(head, header)) {
+        errno = EINVAL;
+        return false;
+    }
+    /* "pennypost 1", the two lengths, the checksum, padding, newline */
+    int len =
+        snprintf(footer, sizeof footer, "pennypost 1 %020" PRIu64 " %010zu %08" PRIx32,
+                 message_len, QUEUE_FILE_HEADER_LEN + records->len, crc);
+    memset(footer + len, ' ', (size_t)(QUEUE_FILE_FOOTER_LEN - len));
+    footer[QUEUE_FILE_FOOTER_LEN - 1] = '\n';
+    return text_copy_bytes(tail, head, sizeof head) &&
+           text_append_bytes(tail, records->s, records->len) &&
+           text_append_bytes(tail, footer, QUEUE_FILE_FOOTER_LEN);
+}
+
+/* Read exactly len bytes from offset. returns false with errno; EBADMSG: the file ends before */
+static bool
+read_exactly(int fd, char *to, size_t len, off_t offset)
+{
+    while (len) {
+        ssize_t got = pread(fd, to, len, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = EBADMSG;
+        if (got <= 0)
+            return false;
+        to += got;
+        offset += got;
+        len -= (size_t)got;
+    }
+    return true;
+}
+
+static enum queue_file_status
+status_of_errno(void)
+{
+    return errno == EBADMSG ? QUEUE_FILE_TORN : QUEUE_FILE_ERROR;
+}
+
+/* Scan digits of one fixed-width field. returns false when another byte is among them. */
+static bool
+scan_field(const char *text, size_t width, unsigned int base, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < width; i++) {
+        unsigned int digit;
+        if (text[i] >= '0' && text[i] <= '9')
+            digit = (unsigned int)(text[i] - '0');
+        else if (base == 16 && text[i] >= 'a' && text[i] <= 'f')
+            digit = (unsigned int)(text[i] - 'a') + 10;
+        else
+            return false;
+        if (*number > (UINT64_MAX - digit) / base)
+            return false;
+        *number = *number * base + digit;
+    }
+    return true;
+}
+
+struct footer {
+    uint64_t message_len;
+    uint64_t envelope_len;
+    uint64_t crc;
+};
+
+static bool
+parse_footer(const char *text, off_t size, struct footer *footer)
+{
+    static const char start[] = "pennypost 1 ";
+    const char *field = text + sizeof start - 1;
+    if (memcmp(text, start, sizeof start - 1) != 0 ||
+        text[QUEUE_FILE_FOOTER_LEN - 1] != '\n')
+        return false;
+    if (!scan_field(field, 20, 10, &footer->message_len) ||
+        !scan_field(field + 21, 10, 10, &footer->envelope_len) ||
+        !scan_field(field + 32, 8, 16, &footer->crc))
+        return false;
+    return footer->envelope_len >= QUEUE_FILE_HEADER_LEN &&
+           footer->envelope_len <= QUEUE_FILE_ENVELOPE_MAX &&
+           footer->message_len <= (uint64_t)size &&
+           footer->message_len + footer->envelope_len + QUEUE_FILE_FOOTER_LEN ==
+               (uint64_t)size;
+}
+
+static bool
+parse_header(const char *text, struct queue_header *header)
+{
+    uint64_t tries, flags;
+    if (text[0] != 'H' || text[QUEUE_FILE_HEADER_LEN - 1] != '\0' ||
+        !scan_field(text + 1, 20, 10, &header->next_try_s) ||
+        !scan_field(text + 22, 10, 10, &tries) || !scan_field(text + 33, 8, 16, &flags))
+        return false;
+    header->tries = tries > UINT32_MAX ? UINT32_MAX : (uint32_t)tries;
+    header->flags = (uint32_t)flags;
+    return true;
+}
+
+/* Every record ends with NUL and begins with a letter; 'F' comes once, first. */
+static bool
+records_are_sound(const stralloc *records)
+{
+    if (!records->len || records->s[0] != 'F' || records->s[records->len - 1] != '\0')
+        return false;
+    for (size_t at = 0; at < records->len; at += strlen(records->s + at) + 1)
+        if (!records->s[at] || (at && records->s[at] == 'F'))
+            return false;
+    return true;
+}
+
+static enum queue_file_status
+check_sum(int fd, const struct queue_file *file, uint32_t expected)
+{
+    char *chunk = malloc(CHUNK);
+    uint32_t crc = 0;
+    uint64_t offset = 0;
+    enum queue_file_status status = chunk ? QUEUE_FILE_OK : QUEUE_FILE_ERROR;
+
+    while (status == QUEUE_FILE_OK && offset < file->message_len) {
+        uint64_t left = file->message_len - offset;
+        size_t len = left < CHUNK ? (size_t)left : CHUNK;
+        if (!read_exactly(fd, chunk, len, (off_t)offset)) {
+            status = status_of_errno();
+            break;
+        }
+        crc = crc32c_update(crc, chunk, len);
+        offset += len;
+    }
+    free(chunk);
+    if (status != QUEUE_FILE_OK)
+        return status;
+    crc = crc_of_records(crc, file->envelope.s, file->envelope.len);
+    return crc == expected ? QUEUE_FILE_OK : QUEUE_FILE_TORN;
+}
+
+enum queue_file_status
+queue_file_read(int fd, struct queue_file *file, bool with_message)
+{
+    struct stat status;
+    struct footer footer;
+    char text[QUEUE_FILE_FOOTER_LEN];
+    char head[QUEUE_FILE_HEADER_LEN];
+
+    if (fstat(fd, &status) < 0)
+        return QUEUE_FILE_ERROR;
+    if (!S_ISREG(status.st_mode) || status.st_size < QUEUE_FILE_FOOTER_LEN)
+        return QUEUE_FILE_TORN;
+    if (!read_exactly(fd, text, sizeof text, status.st_size - QUEUE_FILE_FOOTER_LEN))
+        return status_of_errno();
+    if (!parse_footer(text, status.st_size, &footer))
+        return QUEUE_FILE_TORN;
+    file->message_len = footer.message_len;
+    off_t start = (off_t)footer.message_len;
+    size_t len = (size_t)footer.envelope_len - QUEUE_FILE_HEADER_LEN;
+    file->envelope.len = 0;
+    if (!stralloc_ready(&file->envelope, len + 1))
+        return QUEUE_FILE_ERROR;
+    if (!read_exactly(fd, head, sizeof head, start) ||
+        !read_exactly(fd, file->envelope.s, len, start + QUEUE_FILE_HEADER_LEN))
+        return status_of_errno();
+    file->envelope.len = len;
+    file->envelope.s[len] = '\0';
+    if (!parse_header(head, &file->header) || !records_are_sound(&file->envelope))
+        return QUEUE_FILE_TORN;
+    return with_message ? check_sum(fd, file, (uint32_t)footer.crc) : QUEUE_FILE_OK;
+}
+
+bool
+queue_file_next(const struct queue_file *file, size_t *at, char *letter,
+                const char **text)
+{
+    if (*at >= file->envelope.len)
+        return false;
+    *letter = file->envelope.s[*at];
+    *text = file->envelope.s + *at + 1;
+    *at += strlen(file->envelope.s + *at) + 1;
+    return true;
+}
+
+static bool
+write_at(int fd, const char *bytes, size_t len, uint64_t offset)
+{
+    ssize_t written;
+    do
+        written = pwrite(fd, bytes, len, (off_t)offset);
+    while (written < 0 && errno == EINTR);
+    if (written >= 0 && (size_t)written != len)
+        errno = EIO;
+    return written >= 0 && (size_t)written == len;
+}
+
+bool
+queue_file_write_header(int fd, const struct queue_file *file)
+{
+    char head[QUEUE_FILE_HEADER_LEN];
+    return format_header(head, &file->header) &&
+           write_at(fd, head, sizeof head, file->message_len);
+}
+
+bool
+queue_file_mark_done(int fd, struct queue_file *file, size_t offset)
+{
+    if (!write_at(fd, "D", 1, file->message_len + QUEUE_FILE_HEADER_LEN + offset))
+        return false;
+    file->envelope.s[offset] = 'D';
+    return true;
+}

@@ -1,0 +1,88 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <skalibs/types.h>
+
+bool
+text_append_bytes(stralloc *out, const char *bytes, size_t len)
+{
+    if (!stralloc_readyplus(out, len + 1))
+        return false;
+    if (len)
+        memmove(out->s + out->len, bytes, len);
+    out->len += len;
+    out->s[out->len] = '\0';
+    return true;
+}
+
+bool
+text_append(stralloc *out, const char *text)
+{
+    return text_append_bytes(out, text, strlen(text));
+}
+
+bool
+text_copy_bytes(stralloc *out, const char *bytes, size_t len)
+{
+    out->len = 0;
+    return text_append_bytes(out, bytes, len);
+}
+
+bool
+text_copy(stralloc *out, const char *text)
+{
+    return text_copy_bytes(out, text, strlen(text));
+}
+
+bool
+text_append_number(stralloc *out, uint64_t number)
+{
+    char digits[UINT64_FMT];
+    return text_append_bytes(out, digits, uint64_fmt(digits, number));
+}
+
+bool
+text_append_safe(stralloc *out, const char *bytes, size_t len, bool no_blanks)
+{
+    if (!text_append_bytes(out, bytes, len))
+        return false;
+    char *added = out->s + out->len - len;
+    for (size_t i = 0; i < len; i++)
+        if (added[i] < (no_blanks ? 33 : 32) || added[i] > 126)
+            added[i] = '_';
+    return true;
+}
+
+void
+text_lower(char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] >= 'A' && bytes[i] <= 'Z')
+            bytes[i] = (char)(bytes[i] - 'A' + 'a');
+}
+
+bool
+text_equal_nocase(const char *a, const char *b)
+{
+    return strcasecmp(a, b) == 0;
+}
+
+bool
+text_append_date(stralloc *out, int64_t unix_time)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[64];
+    struct tm parts;
+    time_t seconds = (time_t)unix_time;
+
+    if (!gmtime_r(&seconds, &parts))
+        return false;
+    snprintf(text, sizeof text, "%d %.3s %d %02d:%02d:%02d -0000", parts.tm_mday,
+             months + 3 * (parts.tm_mon % 12), parts.tm_year + 1900, parts.tm_hour,
+             parts.tm_min, parts.tm_sec);
+    return text_append(out, text);
+}
