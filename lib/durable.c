@@ -1,0 +1,157 @@
+#include "durable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include <skalibs/types.h>
+
+enum {
+    FEW = 2,                /* a file and its directory: fsync */
+    MEASURE_EVERY = 64,     /* batches between two measurements of fsync */
+    DEAR = 2,               /* syncfs may cost this many times its fsyncs: it does more */
+    BACK_OFF = 20,          /* a dear syncfs costs at most a twentieth of the time */
+    BACK_OFF_MAX = 60000000 /* microseconds */
+};
+
+static int64_t
+now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Before Linux 5.8 syncfs kept quiet about data that could not be written. */
+static bool
+syncfs_reports_errors(void)
+{
+    struct utsname name;
+    unsigned int major, minor;
+    if (uname(&name) < 0)
+        return false;
+    size_t len = uint_scan(name.release, &major);
+    if (!len || name.release[len] != '.' || !uint_scan(name.release + len + 1, &minor))
+        return false;
+    return major > 5 || (major == 5 && minor >= 8);
+}
+
+static bool
+flush_one(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
+static bool
+flush_file_system(int fd)
+{
+    int result;
+    do
+        result = syncfs(fd);
+    while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
+/* A moving average, so that one slow flush does not decide. */
+static void
+learn_fsync(struct durable *durable, int64_t took_us)
+{
+    uint64_t took = took_us > 0 ? (uint64_t)took_us : 1;
+    durable->fsync_us = durable->fsync_us ? (7 * durable->fsync_us + took + 7) / 8 : took;
+    durable->batches = 0;
+}
+
+static bool
+flush_each(struct durable *durable, const int *fds, size_t count)
+{
+    int64_t start = now_us();
+    for (size_t i = 0; i < count; i++)
+        if (!flush_one(fds[i]))
+            return false;
+    learn_fsync(durable, (now_us() - start) / (int64_t)count);
+    return true;
+}
+
+static bool
+flush_together(struct durable *durable, const int *fds, size_t count)
+{
+    int64_t start = now_us();
+    if (!durable->fsync_us || ++durable->batches >= MEASURE_EVERY) {
+        if (!flush_one(fds[0]))
+            return false;
+        int64_t end = now_us();
+        learn_fsync(durable, end - start);
+        start = end;
+    }
+    if (!flush_file_system(fds[0]))
+        return false;
+    int64_t end = now_us();
+    int64_t wait = (end - start) * BACK_OFF;
+    if ((uint64_t)(end - start) > DEAR * count * durable->fsync_us)
+        durable->no_syncfs_until = end + (wait < BACK_OFF_MAX ? wait : BACK_OFF_MAX);
+    return true;
+}
+
+/* All of one file system. */
+static bool
+flush_group(struct durable *durable, const int *fds, size_t count, dev_t device)
+{
+    if (device != durable->device)
+        *durable = (struct durable){.device = device};
+    if (count <= FEW || now_us() < durable->no_syncfs_until || !syncfs_reports_errors())
+        return flush_each(durable, fds, count);
+    return flush_together(durable, fds, count);
+}
+
+struct place {
+    dev_t device;
+    bool is_done;
+};
+
+/* Flush what lies on the same file system as fds[first]; the order is kept. */
+static bool
+flush_device_of(struct durable *durable, const int *fds, struct place *places,
+                size_t count, size_t first, int *group)
+{
+    size_t len = 0;
+    for (size_t i = first; i < count; i++) {
+        if (places[i].is_done || places[i].device != places[first].device)
+            continue;
+        places[i].is_done = true;
+        group[len++] = fds[i];
+    }
+    return flush_group(durable, group, len, places[first].device);
+}
+
+bool
+durable_flush(struct durable *durable, const int *fds, size_t count)
+{
+    struct stat status;
+    bool ok = true;
+
+    if (!count)
+        return true;
+    struct place *places = calloc(count, sizeof *places);
+    int *group = calloc(count, sizeof *group);
+    for (size_t i = 0; ok && places && i < count; i++) {
+        ok = fstat(fds[i], &status) == 0;
+        places[i].device = status.st_dev;
+    }
+    if (!places || !group)
+        ok = flush_each(durable, fds, count);
+    else
+        for (size_t i = 0; ok && i < count; i++)
+            if (!places[i].is_done)
+                ok = flush_device_of(durable, fds, places, count, i, group);
+    free(places);
+    free(group);
+    return ok;
+}

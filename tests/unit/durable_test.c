@@ -1,0 +1,151 @@
+#include "durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MANY = 8 };
+
+static char directory[] = "/tmp/durable_test.XXXXXX";
+
+static int
+make_directory(void **state)
+{
+    (void)state;
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int
+remove_directory(void **state)
+{
+    (void)state;
+    return rmdir(directory);
+}
+
+static int
+new_file(void)
+{
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "x", 1), 1);
+    return fd;
+}
+
+static void
+open_many(int fds[MANY])
+{
+    for (int i = 0; i < MANY; i++)
+        fds[i] = new_file();
+}
+
+static void
+close_many(const int fds[MANY])
+{
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+}
+
+static void
+nothing_to_flush_is_a_success(void **state)
+{
+    (void)state;
+    struct durable durable = {0};
+    assert_true(durable_flush(&durable, NULL, 0));
+}
+
+static void
+flushes_a_lone_file_and_its_directory_and_learns_the_cost(void **state)
+{
+    (void)state;
+    struct durable durable = {0};
+    int fds[2] = {new_file(), open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    assert_true(durable_flush(&durable, fds, 2));
+    assert_true(durable.fsync_us > 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void
+flushes_many_files(void **state)
+{
+    (void)state;
+    struct durable durable = {0};
+    int fds[MANY];
+    open_many(fds);
+    assert_true(durable_flush(&durable, fds, MANY));
+    assert_true(durable_flush(&durable, fds, MANY));
+    close_many(fds);
+}
+
+static void
+leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
+{
+    (void)state;
+    int fds[MANY];
+    open_many(fds);
+    struct durable durable = {0};
+    assert_true(durable_flush(&durable, fds, 1)); /* learns the device */
+    durable.fsync_us = 1; /* so cheap that any syncfs of new data is dearer */
+    assert_int_equal(pwrite(fds[1], "y", 1, 0), 1);
+    assert_true(durable_flush(&durable, fds, MANY));
+    assert_true(durable.no_syncfs_until > 0);
+    int64_t until = durable.no_syncfs_until = INT64_MAX;
+    durable.batches = 5;
+    assert_true(durable_flush(&durable, fds, MANY));
+    assert_true(durable.no_syncfs_until == until);
+    assert_int_equal(durable.batches, 0); /* by fsync: measured again */
+    close_many(fds);
+}
+
+static void
+handles_files_on_two_file_systems(void **state)
+{
+    (void)state;
+    int fds[MANY + 2];
+    struct durable durable = {0};
+    open_many(fds);
+    fds[MANY] = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fds[MANY + 1] = new_file();
+    assert_true(fds[MANY] >= 0);
+    assert_true(durable_flush(&durable, fds, MANY + 2));
+    close_many(fds);
+    close(fds[MANY]);
+    close(fds[MANY + 1]);
+}
+
+static void
+reports_an_error_of_any_descriptor(void **state)
+{
+    (void)state;
+    struct durable durable = {0};
+    int fds[3] = {new_file(), -1, new_file()};
+    assert_false(durable_flush(&durable, fds, 3));
+    assert_int_equal(errno, EBADF);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_false(durable_flush(&durable, ends, 1)); /* a pipe cannot be flushed */
+    assert_int_equal(errno, EINVAL);
+    close(ends[0]);
+    close(ends[1]);
+    close(fds[0]);
+    close(fds[2]);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_to_flush_is_a_success),
+        cmocka_unit_test(flushes_a_lone_file_and_its_directory_and_learns_the_cost),
+        cmocka_unit_test(flushes_many_files),
+        cmocka_unit_test(leaves_syncfs_alone_for_a_while_after_a_dear_one),
+        cmocka_unit_test(handles_files_on_two_file_systems),
+        cmocka_unit_test(reports_an_error_of_any_descriptor),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
