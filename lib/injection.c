@@ -21,6 +21,13 @@ injection_init(struct injection *injection)
 }
 
 void
+injection_init_local(struct injection *injection)
+{
+    injection_init(injection);
+    injection->fallback = "bin/qmail-queue";
+}
+
+void
 injection_start(struct injection *injection)
 {
     spool_reset(&injection->spool);
@@ -209,21 +216,53 @@ wait_for_answer(struct injection *injection, struct injection_receipt *receipt)
     return refuse(receipt, QUEUE_TIMEOUT);
 }
 
-bool
-injection_commit(struct injection *injection, struct injection_receipt *receipt)
+static bool
+run_program(struct injection *injection, const char *program,
+            struct injection_receipt *receipt)
 {
-    if (!injection->program)
-        return injection_submit(injection, receipt) &&
-               wait_for_answer(injection, receipt) &&
-               injection_collect(injection, receipt);
-    if (!complete(injection, receipt))
-        return false;
     receipt->id = 0;
     receipt->code =
-        queue_program_run(injection->program, &injection->spool, injection->message_len,
+        queue_program_run(program, &injection->spool, injection->message_len,
                           INJECTION_DEADLINE_S, &receipt->text, &receipt->pid);
     spool_reset(&injection->spool);
     return receipt->code == QUEUE_OK;
+}
+
+bool
+injection_commit(struct injection *injection, struct injection_receipt *receipt)
+{
+    if (injection->program)
+        return complete(injection, receipt) &&
+               run_program(injection, injection->program, receipt);
+    if (injection_submit(injection, receipt))
+        return wait_for_answer(injection, receipt) &&
+               injection_collect(injection, receipt);
+    if (receipt->code == QUEUE_NO_QUEUE && injection->fallback)
+        return run_program(injection, injection->fallback, receipt);
+    return false;
+}
+
+/* A letter and at least two bytes: what is shorter is noise. */
+static bool
+has_own_words(const struct injection_receipt *receipt)
+{
+    return receipt->code == QUEUE_CUSTOM && receipt->text.len >= 3 &&
+           (receipt->text.s[0] == 'D' || receipt->text.s[0] == 'Z');
+}
+
+const char *
+injection_reason(const struct injection_receipt *receipt)
+{
+    return has_own_words(receipt) ? receipt->text.s + 1
+                                  : exitcode_queue_text(receipt->code);
+}
+
+bool
+injection_is_permanent(const struct injection_receipt *receipt)
+{
+    if (has_own_words(receipt))
+        return receipt->text.s[0] == 'D';
+    return exitcode_queue_is_permanent(receipt->code);
 }
 
 void

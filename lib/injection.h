@@ -29,6 +29,7 @@ struct injection {
     uint64_t message_len; /* set when the envelope begins */
     int socket;           /* to qmail-queued, kept for the next message; -1 */
     const char *program;  /* QMAILQUEUE, or null */
+    const char *fallback; /* program to run when nobody listens at queue/inject, or null */
     unsigned int error;   /* enum queue_code of the first failure since start, else 0 */
 };
 
@@ -41,6 +42,10 @@ struct injection_receipt {
 
 /* Make *injection ready for use, once per process; reads QMAILQUEUE. */
 void injection_init(struct injection *injection);
+
+/* The same for a local user's program: while qmail-queued is down, bin/qmail-queue takes the
+ * message and leaves it in queue/drop. */
+void injection_init_local(struct injection *injection);
 
 /* Begin a message. What was begun before is forgotten. */
 void injection_start(struct injection *injection);
@@ -60,6 +65,11 @@ bool injection_commit(struct injection *injection, struct injection_receipt *rec
  * injection->socket for reading, then _collect. _submit false: receipt tells why. */
 bool injection_submit(struct injection *injection, struct injection_receipt *receipt);
 bool injection_collect(struct injection *injection, struct injection_receipt *receipt);
+
+/* Why a message was not queued, as a sentence for people with an enhanced status code at its
+ * end or, for QUEUE_CUSTOM, what the program said; and whether for good (exit code 100). */
+const char *injection_reason(const struct injection_receipt *receipt);
+bool injection_is_permanent(const struct injection_receipt *receipt);
 
 /* Forget the message begun; the connection is kept. */
 void injection_abandon(struct injection *injection);
