@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissin
 CFLAGS ?= -O2 -g
 HARDEN := -fno-common -fstack-protector-strong -fPIE
 BASE   := -std=c11 $(INCLUDES) $(WARN) $(CFLAGS) -MMD -MP
-ARCHIVES := -l:libcdb.a -l:libskarnet.a
+ARCHIVES := $(foreach l,libcdb.a libskarnet.a,$(shell gcc -print-file-name=$(l)))
 
 CC       := gcc
 MUSL_CC  := musl-gcc
@@ -54,19 +54,19 @@ build/$(1)/%.o: %.c | build/include/cdb.h
 	@mkdir -p $$(@D)
 	$$(C_$(1)) -c -o $$@ $$<
 build/$(1)/lib.a: $(patsubst %.c,build/$(1)/%.o,$(filter-out $(if $(filter musl,$(1)),$(GLIBC_ONLY)),$(wildcard lib/*.c)))
-	@rm -f $$@ && ar rcs $$@ $$^
+	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
 $(foreach folder,$(FOLDERS),$(eval $(call folder_archive,$(1),$(folder))))
 endef
 define folder_archive
 build/$(1)/$(2).a: $(patsubst %.c,build/$(1)/%.o,$(filter-out $(MAINS) $(if $(filter musl,$(1)),$(GLIBC_ONLY)),$(wildcard $(2)/*.c)))
-	@rm -f $$@ && ar rcs $$@ $$^
+	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach v,glibc musl san clang fuzz,$(eval $(call variant_rules,$(v))))
 
 define program_rule
 build/bin/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a
 	@mkdir -p build/bin
-	$(L_$(call variant,$(1))) -o $$@ $$^ $(ARCHIVES) $(if $(filter glibc san,$(call variant,$(1))),-lresolv)
+	$(L_$(call variant,$(1))) -o $$@ -Wl,--start-group $$^ $(ARCHIVES) -Wl,--end-group $(if $(filter glibc san,$(call variant,$(1))),-lresolv)
 endef
 $(foreach m,$(MAINS),$(eval $(call program_rule,$(m))))
 
