@@ -32,7 +32,10 @@ C_clang  := clang $(BASE) $(HARDEN)
 C_fuzz   := clang $(BASE) -g -fsanitize=fuzzer-no-link -fsanitize=address -fsanitize=undefined \
   -fno-sanitize-recover=all -DFUZZ
 L_glibc  := $(CC) -pie -Wl,-z,relro,-z,now
-L_musl   := $(MUSL_CC) -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections
+# musl-gcc knows no -static-pie, so its start files are named here.
+MUSL_LIB := /usr/lib/$(shell uname -m)-linux-musl
+L_musl   := $(MUSL_CC) -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now \
+  -Wl,--gc-sections $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(MUSL_LIB)/crtn.o
 L_san    := $(CC) -pie -fsanitize=address -fsanitize=undefined
 L_fuzz   := clang -fsanitize=fuzzer -fsanitize=address -fsanitize=undefined
 
