@@ -82,10 +82,22 @@ queue_file_seal(stralloc *tail, const struct queue_header *header,
            text_append_bytes(tail, footer, QUEUE_FILE_FOOTER_LEN);
 }
 
+/* Where the bytes of a queue file come from: the file, or a copy of the whole of it. */
+struct source {
+    int fd;
+    const stralloc *copy; /* null: read fd */
+    off_t size;
+};
+
 /* Read exactly len bytes from offset. returns false with errno; EBADMSG: the file ends before */
 static bool
-read_exactly(int fd, char *to, size_t len, off_t offset)
+read_exactly(const struct source *source, char *to, size_t len, off_t offset)
 {
+    int fd = source->fd;
+    if (source->copy) { /* the callers have compared offset + len with the size */
+        memcpy(to, source->copy->s + offset, len);
+        return true;
+    }
     while (len) {
         ssize_t got = pread(fd, to, len, offset);
         if (got < 0 && errno == EINTR)
@@ -178,7 +190,7 @@ records_are_sound(const stralloc *records)
 }
 
 static enum queue_file_status
-check_sum(int fd, const struct queue_file *file, uint32_t expected)
+check_sum(const struct source *source, const struct queue_file *file, uint32_t expected)
 {
     char *chunk = malloc(CHUNK);
     uint32_t crc = 0;
@@ -188,7 +200,7 @@ check_sum(int fd, const struct queue_file *file, uint32_t expected)
     while (status == QUEUE_FILE_OK && offset < file->message_len) {
         uint64_t left = file->message_len - offset;
         size_t len = left < CHUNK ? (size_t)left : CHUNK;
-        if (!read_exactly(fd, chunk, len, (off_t)offset)) {
+        if (!read_exactly(source, chunk, len, (off_t)offset)) {
             status = status_of_errno();
             break;
         }
@@ -202,21 +214,18 @@ check_sum(int fd, const struct queue_file *file, uint32_t expected)
     return crc == expected ? QUEUE_FILE_OK : QUEUE_FILE_TORN;
 }
 
-enum queue_file_status
-queue_file_read(int fd, struct queue_file *file, bool with_message)
+static enum queue_file_status
+read_source(const struct source *source, struct queue_file *file, bool with_message)
 {
-    struct stat status;
     struct footer footer;
     char text[QUEUE_FILE_FOOTER_LEN];
     char head[QUEUE_FILE_HEADER_LEN];
 
-    if (fstat(fd, &status) < 0)
-        return QUEUE_FILE_ERROR;
-    if (!S_ISREG(status.st_mode) || status.st_size < QUEUE_FILE_FOOTER_LEN)
+    if (source->size < QUEUE_FILE_FOOTER_LEN)
         return QUEUE_FILE_TORN;
-    if (!read_exactly(fd, text, sizeof text, status.st_size - QUEUE_FILE_FOOTER_LEN))
+    if (!read_exactly(source, text, sizeof text, source->size - QUEUE_FILE_FOOTER_LEN))
         return status_of_errno();
-    if (!parse_footer(text, status.st_size, &footer))
+    if (!parse_footer(text, source->size, &footer))
         return QUEUE_FILE_TORN;
     file->message_len = footer.message_len;
     off_t start = (off_t)footer.message_len;
@@ -224,14 +233,45 @@ queue_file_read(int fd, struct queue_file *file, bool with_message)
     file->envelope.len = 0;
     if (!stralloc_ready(&file->envelope, len + 1))
         return QUEUE_FILE_ERROR;
-    if (!read_exactly(fd, head, sizeof head, start) ||
-        !read_exactly(fd, file->envelope.s, len, start + QUEUE_FILE_HEADER_LEN))
+    if (!read_exactly(source, head, sizeof head, start) ||
+        !read_exactly(source, file->envelope.s, len, start + QUEUE_FILE_HEADER_LEN))
         return status_of_errno();
     file->envelope.len = len;
     file->envelope.s[len] = '\0';
     if (!parse_header(head, &file->header) || !records_are_sound(&file->envelope))
         return QUEUE_FILE_TORN;
-    return with_message ? check_sum(fd, file, (uint32_t)footer.crc) : QUEUE_FILE_OK;
+    return with_message ? check_sum(source, file, (uint32_t)footer.crc) : QUEUE_FILE_OK;
+}
+
+enum queue_file_status
+queue_file_read(int fd, struct queue_file *file, bool with_message)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return QUEUE_FILE_ERROR;
+    if (!S_ISREG(status.st_mode))
+        return QUEUE_FILE_TORN;
+    struct source source = {.fd = fd, .size = status.st_size};
+    return read_source(&source, file, with_message);
+}
+
+enum queue_file_status
+queue_file_read_whole(int fd, struct queue_file *file, stralloc *bytes)
+{
+    bytes->len = 0;
+    if (!stralloc_ready(bytes, QUEUE_FILE_WHOLE_MAX))
+        return QUEUE_FILE_ERROR;
+    ssize_t got;
+    do
+        got = pread(fd, bytes->s, QUEUE_FILE_WHOLE_MAX, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return QUEUE_FILE_ERROR;
+    if (got == QUEUE_FILE_WHOLE_MAX) /* there may be more of it */
+        return queue_file_read(fd, file, false);
+    bytes->len = (size_t)got;
+    struct source source = {.fd = fd, .copy = bytes, .size = got};
+    return read_source(&source, file, false);
 }
 
 bool

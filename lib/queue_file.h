@@ -16,6 +16,7 @@ enum {
     QUEUE_FILE_PATH_MAX = 48,
     QUEUE_FILE_SPLIT = 23,
     QUEUE_FILE_HEADER_LEN = 42, /* 'H', 20, blank, 10, blank, 8 hex, NUL */
+    QUEUE_FILE_WHOLE_MAX = 64 * 1024,
     QUEUE_FILE_ENVELOPE_MAX =
         256 * 1024 * 1024, /* some 250,000 of the longest recipients */
 };
@@ -66,6 +67,12 @@ uint32_t queue_file_crc(uint32_t crc, const char *bytes, size_t len);
  * crash); without, only lengths, version and the records' form are checked. */
 enum queue_file_status queue_file_read(int fd, struct queue_file *file,
                                        bool with_message);
+
+/* The same without message check in one system call for a file below QUEUE_FILE_WHOLE_MAX.
+ * bytes  replaced: the whole file, so that its first message_len bytes are the message; empty for
+ *        a larger file. Its memory is reused by the next call; owned by the caller */
+enum queue_file_status queue_file_read_whole(int fd, struct queue_file *file,
+                                             stralloc *bytes);
 
 /* Walk the records: *at starts at 0. letter and text are set, *at moves to the next record.
  * returns  false at the end */
