@@ -34,14 +34,10 @@ name_of_role(stralloc *name, const char *role)
 }
 
 bool
-account_find(struct account *account, const char *role)
+account_lookup(struct account *account, const char *role)
 {
     stralloc name = STRALLOC_ZERO;
 
-    if (account_is_single_user()) {
-        *account = (struct account){.uid = geteuid(), .gid = getegid()};
-        return true;
-    }
     if (!name_of_role(&name, role))
         return false;
     errno = 0;
@@ -53,6 +49,15 @@ account_find(struct account *account, const char *role)
         return false;
     }
     *account = (struct account){.uid = entry->pw_uid, .gid = entry->pw_gid};
+    return true;
+}
+
+bool
+account_find(struct account *account, const char *role)
+{
+    if (!account_is_single_user())
+        return account_lookup(account, role);
+    *account = (struct account){.uid = geteuid(), .gid = getegid()};
     return true;
 }
 

@@ -51,12 +51,33 @@ crc_of_records(uint32_t crc, const char *records, size_t len)
     return crc;
 }
 
-static bool
-format_header(char text[QUEUE_FILE_HEADER_LEN], const struct queue_header *header)
+bool
+queue_file_format_header(char text[QUEUE_FILE_HEADER_LEN],
+                         const struct queue_header *header)
 {
-    return snprintf(text, QUEUE_FILE_HEADER_LEN,
-                    "H%020" PRIu64 " %010" PRIu32 " %08" PRIx32, header->next_try_s,
-                    header->tries, header->flags) == QUEUE_FILE_HEADER_LEN - 1;
+    if (snprintf(text, QUEUE_FILE_HEADER_LEN, "H%020" PRIu64 " %010" PRIu32 " %08" PRIx32,
+                 header->next_try_s, header->tries,
+                 header->flags) == QUEUE_FILE_HEADER_LEN - 1)
+        return true;
+    errno = EINVAL;
+    return false;
+}
+
+/* "pennypost 1", the two lengths, the checksum, padding, newline */
+bool
+queue_file_format_footer(char text[QUEUE_FILE_FOOTER_LEN], uint64_t message_len,
+                         uint64_t envelope_len, uint32_t crc)
+{
+    if (envelope_len > QUEUE_FILE_ENVELOPE_MAX) {
+        errno = EINVAL;
+        return false;
+    }
+    int len = snprintf(text, QUEUE_FILE_FOOTER_LEN,
+                       "pennypost 1 %020" PRIu64 " %010" PRIu64 " %08" PRIx32,
+                       message_len, envelope_len, crc);
+    memset(text + len, ' ', (size_t)(QUEUE_FILE_FOOTER_LEN - len));
+    text[QUEUE_FILE_FOOTER_LEN - 1] = '\n';
+    return true;
 }
 
 bool
@@ -64,22 +85,15 @@ queue_file_seal(stralloc *tail, const struct queue_header *header,
                 const stralloc *records, uint64_t message_len, uint32_t message_crc)
 {
     char head[QUEUE_FILE_HEADER_LEN];
-    char footer[QUEUE_FILE_FOOTER_LEN + 1];
+    char footer[QUEUE_FILE_FOOTER_LEN];
     uint32_t crc = crc_of_records(message_crc, records->s, records->len);
 
-    if (!format_header(head, header)) {
-        errno = EINVAL;
-        return false;
-    }
-    /* "pennypost 1", the two lengths, the checksum, padding, newline */
-    int len =
-        snprintf(footer, sizeof footer, "pennypost 1 %020" PRIu64 " %010zu %08" PRIx32,
-                 message_len, QUEUE_FILE_HEADER_LEN + records->len, crc);
-    memset(footer + len, ' ', (size_t)(QUEUE_FILE_FOOTER_LEN - len));
-    footer[QUEUE_FILE_FOOTER_LEN - 1] = '\n';
-    return text_copy_bytes(tail, head, sizeof head) &&
+    return queue_file_format_header(head, header) &&
+           queue_file_format_footer(footer, message_len,
+                                    QUEUE_FILE_HEADER_LEN + records->len, crc) &&
+           text_copy_bytes(tail, head, sizeof head) &&
            text_append_bytes(tail, records->s, records->len) &&
-           text_append_bytes(tail, footer, QUEUE_FILE_FOOTER_LEN);
+           text_append_bytes(tail, footer, sizeof footer);
 }
 
 /* Where the bytes of a queue file come from: the file, or a copy of the whole of it. */
@@ -302,7 +316,7 @@ bool
 queue_file_write_header(int fd, const struct queue_file *file)
 {
     char head[QUEUE_FILE_HEADER_LEN];
-    return format_header(head, &file->header) &&
+    return queue_file_format_header(head, &file->header) &&
            write_at(fd, head, sizeof head, file->message_len);
 }
 

@@ -59,6 +59,14 @@ bool queue_file_append(stralloc *envelope, char letter, const char *text);
 bool queue_file_seal(stralloc *tail, const struct queue_header *header,
                      const stralloc *records, uint64_t message_len, uint32_t message_crc);
 
+/* The two parts of a tail that is written piece by piece: the header, and the footer for an
+ * envelope of envelope_len bytes (header included) and a checksum over the message and all
+ * records but the header. returns false when a number does not fit (errno EINVAL) */
+bool queue_file_format_header(char text[QUEUE_FILE_HEADER_LEN],
+                              const struct queue_header *header);
+bool queue_file_format_footer(char text[QUEUE_FILE_FOOTER_LEN], uint64_t message_len,
+                              uint64_t envelope_len, uint32_t crc);
+
 /* Continue a CRC-32C (Castagnoli) over len bytes. Start with crc 0. */
 uint32_t queue_file_crc(uint32_t crc, const char *bytes, size_t len);
 
