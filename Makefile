@@ -2,7 +2,10 @@
 #
 #   make            build into build/bin         make up       install, start, send a first message
 #   make check      every test (as root)         make down     stop what `make up` started
+#   make install    DESTDIR, QMAILHOME           make uninstall   keeps control, queue and mail
+#   make unit fuzz e2e lint                      the parts of check
 #   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
+#   HOST=, IP=, PORT=                            for make up: other than this host's, all, 25
 #
 # Two C libraries: programs link statically with musl, which starts five times faster; a source
 # whose head comment says "libc glibc" (it needs NSS or the resolver) links with glibc.
@@ -12,6 +15,8 @@ FOLDERS  := $(patsubst %/,%,$(wildcard qmail-*/))
 SOURCES  := $(wildcard lib/*.c $(addsuffix /*.c,$(FOLDERS)))
 MAINS    := $(shell grep -lE '^main\b' $(SOURCES) /dev/null)
 PROGRAMS := $(notdir $(MAINS:.c=))
+SCRIPTS  := $(foreach f,$(wildcard qmail-*/*),$(if $(findstring .,$(notdir $(f))),,$(f)))
+BIN      := build/$(if $(SAN),san/,$(addsuffix /,$(LIBC)))bin
 GLIBC_ONLY := $(shell grep -l '^ \* libc *glibc' $(SOURCES) /dev/null)
 PAGES    := $(wildcard qmail-*/*.[1-8] control/*.5 service/*.[1-8])
 
@@ -46,7 +51,7 @@ endif
 variant = $(if $(SAN),san,$(if $(filter $(1),$(GLIBC_ONLY)),glibc,$(LIBC)))
 
 all: programs
-programs: $(addprefix build/bin/,$(PROGRAMS))
+programs: $(addprefix $(BIN)/,$(PROGRAMS))
 
 build/include/cdb.h:
 	@mkdir -p $(@D)
@@ -56,6 +61,7 @@ define variant_rules
 build/$(1)/%.o: %.c | build/include/cdb.h
 	@mkdir -p $$(@D)
 	$$(C_$(1)) -c -o $$@ $$<
+build/$(1)/lib/home.o: conf-home
 build/$(1)/lib.a: $(patsubst %.c,build/$(1)/%.o,$(filter-out $(if $(filter musl,$(1)),$(GLIBC_ONLY)),$(wildcard lib/*.c)))
 	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$^
 $(foreach folder,$(FOLDERS),$(eval $(call folder_archive,$(1),$(folder))))
@@ -67,8 +73,8 @@ endef
 $(foreach v,glibc musl san clang fuzz,$(eval $(call variant_rules,$(v))))
 
 define program_rule
-build/bin/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a
-	@mkdir -p build/bin
+$(BIN)/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a
+	@mkdir -p $$(@D)
 	$(L_$(call variant,$(1))) -o $$@ -Wl,--start-group $$^ $(ARCHIVES) -Wl,--end-group $(if $(filter glibc san,$(call variant,$(1))),-lresolv)
 endef
 $(foreach m,$(MAINS),$(eval $(call program_rule,$(m))))
@@ -81,9 +87,27 @@ build/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),build/san/$(f).a) build/san/
 unit: $(UNITS)
 	@for t in $(UNITS); do echo "== $$t"; $$t || exit 1; done
 
+# End-to-end tests in a network and a mount table of their own. E2E=tests/e2e/test_up.py chooses.
+E2E ?= tests/e2e
+e2e: programs
+	unshare -n -m --propagation private sh -c 'ip link set lo up && \
+	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q -p no:cacheprovider $(E2E)'
+
+# Installing replaces each program by a rename, so what runs is not disturbed.
+QMAILHOME ?= $(HOME_DIR)
+ROOT := $(DESTDIR)$(QMAILHOME)
+install: programs
+	@mkdir -p $(ROOT)/bin $(ROOT)/man $(ROOT)/share
+	@for f in $(addprefix $(BIN)/,$(PROGRAMS)) $(SCRIPTS); do \
+	  install -m 755 $$f $(ROOT)/bin/.new && mv -f $(ROOT)/bin/.new $(ROOT)/bin/$${f##*/} || exit 1; done
+	@for name in mailq newaliases; do ln -sfn sendmail $(ROOT)/bin/$$name; done
+	@for page in $(PAGES); do install -D -m 644 -t $(ROOT)/man/man$${page##*.} $$page || exit 1; done
+	@rm -rf $(ROOT)/share && mkdir $(ROOT)/share && cp -R conf-home control alias service $(ROOT)/share/ && \
+	  rm -f $(ROOT)/share/control/*.5
+
 clean:
 	rm -rf build
 
-.PHONY: all programs unit clean
+.PHONY: all programs unit e2e install clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
