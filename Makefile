@@ -4,6 +4,7 @@
 #   make check      every test (as root)         make down     stop what `make up` started
 #   make install    DESTDIR, QMAILHOME           make uninstall   keeps control, queue and mail
 #   make unit fuzz e2e lint                      the parts of check
+#   make packages   install what building and running need, as root
 #   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
 #   HOST=, IP=, PORT=                            for make up: other than this host's, all, 25
 #
@@ -50,12 +51,22 @@ ifeq ($(LIBC),)
 endif
 variant = $(if $(SAN),san,$(if $(filter $(1),$(GLIBC_ONLY)),glibc,$(LIBC)))
 
+BUILD_PACKAGES := gcc make libc6-dev skalibs-dev libcdb-dev musl-tools
+RUN_PACKAGES   := s6 execline ucspi-tcp-ipv6
+TEST_PACKAGES  := libcmocka-dev python3-pytest python3-dnspython clang libclang-rt-14-dev clang-format \
+  cppcheck shellcheck mandoc swaks postfix unbound strace iproute2 procps
+
 all: programs
 programs: $(addprefix $(BIN)/,$(PROGRAMS))
 
+# Everything that is compiled waits for this: a missing package is named before gcc stumbles.
 build/include/cdb.h:
+	@tests/packages --look $(BUILD_PACKAGES)
 	@mkdir -p $(@D)
-	ln -sf /usr/include/cdb.h $@
+	@ln -sf /usr/include/cdb.h $@
+
+packages:
+	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
 
 define variant_rules
 build/$(1)/%.o: %.c | build/include/cdb.h
@@ -85,7 +96,25 @@ build/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),build/san/$(f).a) build/san/
 	@mkdir -p $(@D)
 	$(C_san) $(addprefix -I,$(FOLDERS)) $(L_san:$(CC)%=%) -o $@ $< $(filter %.a,$^) -lcmocka $(ARCHIVES) -lresolv
 unit: $(UNITS)
-	@for t in $(UNITS); do echo "== $$t"; $$t || exit 1; done
+	@tests/run-unit $(UNITS)
+
+# Fuzz targets: tests/fuzz/NAME_fuzz.c, seeds in tests/fuzz/corpus/NAME.
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzzers/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SECONDS ?= 60
+build/fuzzers/%: tests/fuzz/%.c $(foreach f,$(FOLDERS),build/fuzz/$(f).a) build/fuzz/lib.a
+	@mkdir -p $(@D)
+	$(C_fuzz) $(addprefix -I,$(FOLDERS)) $(L_fuzz:clang%=%) -o $@ $< $(filter %.a,$^) $(ARCHIVES) -lresolv
+fuzz: $(FUZZERS)
+	@tests/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+# Every source by gcc (glibc and musl) and clang with -Werror, then the checkers.
+lint: $(foreach v,glibc musl clang,$(foreach f,$(FOLDERS),build/$(v)/$(f).a) build/$(v)/lib.a) \
+  $(foreach m,$(MAINS),build/glibc/$(m:.c=.o) build/clang/$(m:.c=.o))
+	@tests/run-lint $(SCRIPTS)
+
+check:
+	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@tests/run-all SAN=$(SAN)
 
 # End-to-end tests in a network and a mount table of their own. E2E=tests/e2e/test_up.py chooses.
 E2E ?= tests/e2e
@@ -105,9 +134,32 @@ install: programs
 	@rm -rf $(ROOT)/share && mkdir $(ROOT)/share && cp -R conf-home control alias service $(ROOT)/share/ && \
 	  rm -f $(ROOT)/share/control/*.5
 
+# As root into the home; as an ordinary user into ./home, in single-user mode.
+ROOT_USER := $(filter 0,$(shell id -u))
+up: QMAILHOME := $(if $(ROOT_USER)$(filter-out file,$(origin QMAILHOME)),$(QMAILHOME),$(CURDIR)/home)
+up:
+	@$(if $(ROOT_USER),tests/packages,tests/packages --look) $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	@$(MAKE) -s -j2 programs
+	@chown -R --reference=Makefile build 2>/dev/null || true
+	@printf '%-10s %s\n' build '$(words $(PROGRAMS)) programs'
+	@$(MAKE) -s install QMAILHOME=$(QMAILHOME) DESTDIR=
+	@printf '%-10s %s\n' install 'into $(QMAILHOME)'
+	@$(QMAILHOME)/bin/qmail-setup --home $(QMAILHOME) $(if $(HOST),--host $(HOST)) $(if $(IP),--ip $(IP)) \
+	  $(if $(PORT),--port $(PORT)) --start
+
+down uninstall: QMAILHOME := $(if $(ROOT_USER)$(filter-out file,$(origin QMAILHOME)),$(QMAILHOME),$(CURDIR)/home)
+down:
+	@test ! -x $(QMAILHOME)/bin/qmailctl || QMAILHOME=$(QMAILHOME) $(QMAILHOME)/bin/qmailctl down
+	@echo 'down: nothing runs in $(QMAILHOME)'
+uninstall: down
+	@rm -rf $(addprefix $(QMAILHOME)/,bin man share service)
+	@grep -qs 's6-svscan $(QMAILHOME)/service$$' /etc/systemd/system/pennypost.service && \
+	  systemctl -q disable pennypost && rm /etc/systemd/system/pennypost.service || true
+	@echo 'uninstall: kept alias, control, log, queue and users in $(QMAILHOME)'
+
 clean:
 	rm -rf build
 
-.PHONY: all programs unit e2e install clean
+.PHONY: all programs packages unit fuzz lint e2e check install up down uninstall clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
