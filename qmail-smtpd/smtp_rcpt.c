@@ -1,0 +1,130 @@
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "control.h"
+#include "local_ip.h"
+#include "smtp_reply.h"
+#include "smtp_verb.h"
+#include "text.h"
+
+enum {
+    RECIPIENTS_BYTES_MAX = 16 * 1024 * 1024
+}; /* of one message, whatever maxrecipients says */
+
+static enum smtp_reply
+parse_recipient(stralloc *address, const char *argument)
+{
+    const char *rest;
+
+    if (strncasecmp(argument, "TO:", 3) != 0)
+        return SMTP_RCPT_SYNTAX;
+    switch (address_parse_path(address, argument + 3, &rest)) {
+    case ADDRESS_OK:
+        break;
+    case ADDRESS_NOT_ASCII:
+        return SMTP_NOT_ASCII;
+    case ADDRESS_NO_MEMORY:
+        return SMTP_NO_MEMORY;
+    case ADDRESS_BAD:
+    case ADDRESS_TOO_LONG:
+        return SMTP_BAD_RECIPIENT_ADDRESS;
+    }
+    if (rest[strspn(rest, " \t")])
+        return SMTP_BAD_PARAMETER;
+    return address->len ? SMTP_OK : SMTP_BAD_RECIPIENT_ADDRESS;
+}
+
+/* user@[our own address] becomes user@localiphost. */
+static enum smtp_reply
+replace_local_literal(stralloc *address)
+{
+    stralloc host = STRALLOC_ZERO;
+    const char *domain = address_domain(address->s);
+    enum smtp_reply reply = SMTP_OK;
+
+    if (!domain || *domain != '[' || !local_ip_is_literal(domain))
+        return SMTP_OK;
+    address->len = (size_t)(domain - address->s);
+    if (control_read_line_or_me(&host, "control/localiphost", "") != CONTROL_FOUND ||
+        !host.len)
+        reply = SMTP_NO_CONTROL;
+    else if (!text_append(address, host.s))
+        reply = SMTP_NO_MEMORY;
+    stralloc_free(&host);
+    return reply;
+}
+
+/* The log says once why nothing is taken. */
+static void
+warn_of_missing_rcpthosts(struct rcpthosts *rcpthosts)
+{
+    static const char text[] = "qmail-smtpd: warning: there is no control/rcpthosts: "
+                               "mail is refused for every domain\n";
+    if (rcpthosts->is_missing && write(STDERR_FILENO, text, sizeof text - 1) > 0)
+        rcpthosts->is_missing = false;
+}
+
+static enum smtp_reply
+check_policy(struct smtp_session *session, const char *address)
+{
+    uint64_t limit;
+
+    if (session->is_bad_sender)
+        return SMTP_BAD_MAIL_FROM;
+    switch (smtp_policy_may_send_to(&session->policy, address)) {
+    case SMTP_VERDICT_YES:
+        break;
+    case SMTP_VERDICT_NO:
+        warn_of_missing_rcpthosts(&session->policy.rcpthosts);
+        return SMTP_NO_RELAY;
+    case SMTP_VERDICT_ERROR:
+        return SMTP_NO_CONTROL;
+    }
+    if (!smtp_policy_max_recipients(&session->policy, &limit))
+        return SMTP_NO_CONTROL;
+    if (limit && session->recipient_count >= limit)
+        return SMTP_TOO_MANY_RECIPIENTS;
+    return SMTP_OK;
+}
+
+static enum smtp_reply
+add_recipient(struct smtp_session *session, stralloc *address)
+{
+    const char *suffix = session->policy.relay_client;
+    if (suffix && !text_append(address, suffix))
+        return SMTP_NO_MEMORY;
+    if (address->len > INJECTION_ADDRESS_MAX)
+        return SMTP_BAD_RECIPIENT_ADDRESS;
+    if (session->recipients.len + address->len >= RECIPIENTS_BYTES_MAX)
+        return SMTP_TOO_MANY_RECIPIENTS;
+    /* the '\0' behind the address goes with it */
+    if (!text_append_bytes(&session->recipients, address->s, address->len + 1))
+        return SMTP_NO_MEMORY;
+    session->recipient_count++;
+    return SMTP_OK_RECIPIENT;
+}
+
+void
+smtp_rcpt(struct smtp_session *session, char *argument)
+{
+    stralloc address = STRALLOC_ZERO;
+    enum smtp_reply reply = SMTP_WANT_MAIL;
+
+    if (session->has_sender)
+        reply = parse_recipient(&address, argument);
+    if (reply == SMTP_OK)
+        reply = replace_local_literal(&address);
+    if (reply == SMTP_OK)
+        reply = check_policy(session, address.s);
+    if (reply == SMTP_OK)
+        reply = add_recipient(session, &address);
+    stralloc_free(&address);
+    if (reply == SMTP_OK_RECIPIENT)
+        smtp_reply(session, reply);
+    else if (reply == SMTP_NO_CONTROL || reply == SMTP_NO_MEMORY)
+        smtp_refuse_and_end(session, reply);
+    else
+        smtp_refuse(session, reply, argument);
+}
