@@ -1,0 +1,76 @@
+#ifndef MAILDIR_H
+#define MAILDIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/types.h>
+
+#include <skalibs/stralloc.h>
+
+#include "local_job.h"
+
+/* One Maildir: files are written in tmp/, flushed, and then get their place in new/.
+ *
+ * A file's name has three fields: seconds, the delivery, the host. For a message of the queue
+ * it depends on nothing but the message, the recipient and the line of the .qmail file:
+ * "1763635154.Q1763635154123456R0123456789abcdef.host". A delivery that is repeated after
+ * a crash makes the same name, so it finds the file of the first time in new/ and is done. */
+
+enum {
+    MAILDIR_UNUSED_S = 36 * 3600
+}; /* files in tmp/ that nobody touched for so long go */
+
+struct maildir {
+    int base; /* O_PATH */
+    int tmp;
+    int new;
+};
+
+enum maildir_publish_status {
+    MAILDIR_PUBLISHED,
+    MAILDIR_WAS_THERE, /* an earlier delivery of the same job did it */
+    MAILDIR_PUBLISH_ERROR,
+};
+
+/* Open path, relative to the directory home. returns true, or false with errno */
+bool maildir_open(struct maildir *maildir, int home, const char *path);
+
+void maildir_close(struct maildir *maildir);
+
+/* Make the name of the file.
+ * path     the line of the .qmail file
+ * nth      how many lines with the same path there were before
+ * returns  true, or false with errno */
+bool maildir_make_name(stralloc *name, const struct local_job *job, const char *path,
+                       unsigned int nth);
+
+/* How many of the paths in list, each ended by '\0', are path? */
+unsigned int maildir_count_path(const stralloc *list, const char *path);
+
+/* Write Return-Path, Delivered-To and the message into a new file tmp/name. A file that a
+ * killed delivery has left there is replaced.
+ * returns  its descriptor, or -1 with errno: then there is no such file */
+int maildir_write(const struct maildir *maildir, const char *name,
+                  const struct local_lines *lines, const struct message *message);
+
+/* Move tmp/temporary to new/name, or remove it if there is such a file. The file must have been
+ * flushed; new/ (maildir->new) is to be flushed afterwards. On an error, which errno tells,
+ * tmp/temporary is gone. */
+enum maildir_publish_status maildir_publish(const struct maildir *maildir,
+                                            const char *temporary, const char *name);
+
+/* Is a file called name, perhaps with flags after ':', in new/ or cur/? Reads both. */
+bool maildir_has(const struct maildir *maildir, const char *name);
+
+/* List what is in new/ and cur/, as sorted hashes of the names without flags: who is not in
+ * the list is not there (but for what comes later); who is may be there.
+ * returns  true: *hashes is count numbers, to be freed; false with errno */
+bool maildir_list(const struct maildir *maildir, uint64_t **hashes, size_t *count);
+bool maildir_list_has(const uint64_t *hashes, size_t count, const char *name);
+
+/* Remove from tmp/ what nobody has touched for MAILDIR_UNUSED_S. now: Unix time */
+void maildir_sweep(const struct maildir *maildir, int64_t now);
+
+#endif
