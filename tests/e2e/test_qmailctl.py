@@ -1,0 +1,108 @@
+"""qmailctl: each verb does what qmailctl(8) says."""
+import re
+
+
+def states(one):
+    """Service -> first word of its state."""
+    text = one.qmailctl("stat").stdout
+    return dict(re.findall(r"^(qmail-\w+): (\w+)", text, re.M))
+
+
+def test_stat_shows_services_and_queue(instance):
+    """stat: one line for each service, then qmail-qstat."""
+    assert states(instance) == {"qmail-queued": "up", "qmail-send": "up", "qmail-smtpd": "up"}
+    assert "messages in queue: " in instance.qmailctl("stat").stdout
+
+
+def test_stop_and_start(instance):
+    """stop brings every service down and leaves it there; start brings it back, ready."""
+    instance.qmailctl("stop")
+    assert set(states(instance).values()) == {"down"}
+    instance.qmailctl("start")
+    assert set(states(instance).values()) == {"up"}
+    instance.swaks()
+    instance.wait_mail("alice")
+
+
+def test_restart_gives_new_processes(instance):
+    """restart: every daemon is a new process afterwards."""
+    before = set(instance.processes("qmail-queued") + instance.processes("qmail-send")
+                 + instance.processes("tcpserver"))
+    instance.qmailctl("restart")
+    after = set(instance.processes("qmail-queued") + instance.processes("qmail-send")
+                + instance.processes("tcpserver"))
+    assert before and after and not before & after
+
+
+def test_queue_lists_a_message_and_doqueue_tries_it(instance):
+    """A deferred message is in `queue`; doqueue (flush, alrm) tries it at once."""
+    instance.dot_qmail("bob", "|exit 111")
+    instance.swaks(to="bob@{host}")
+    instance.wait_log("deferral")
+    text = instance.qmailctl("queue").stdout
+    assert "bob@me.example" in text and "messages in queue: 1" in text
+    instance.dot_qmail("bob", "./Maildir/")
+    instance.qmailctl("flush")
+    instance.wait_mail("bob")
+    instance.wait_empty()
+
+
+def test_reload_makes_qmail_send_read_its_files(instance):
+    """reload: a domain added to control/locals is local at once."""
+    instance.control("locals", "localhost\nme.example\nnew.example")
+    instance.control("rcpthosts", "localhost\nme.example\nnew.example")
+    instance.qmailctl("reload")
+    before = len(instance.maildir("carol"))
+    instance.swaks(to="carol@new.example")
+    instance.wait_mail("carol", before + 1)
+
+
+def test_cdb_compiles_the_rules_and_keeps_the_old_ones_on_error(instance):
+    """cdb: control/tcp.smtp decides who may connect; a broken file changes nothing."""
+    rules = (instance.home / "control/tcp.smtp").read_text()
+    instance.control("tcp.smtp", "127.:deny\n:allow")
+    instance.qmailctl("cdb")
+    assert instance.swaks(check=False).returncode != 0
+    instance.control("tcp.smtp", "127.:perhaps\n")
+    assert instance.qmailctl("cdb", check=False).returncode == 111
+    assert instance.swaks(check=False).returncode != 0
+    instance.control("tcp.smtp", rules)
+    instance.qmailctl("cdb")
+    instance.swaks()
+
+
+def test_pause_and_cont(instance):
+    """pause: mail is queued and not delivered; cont goes on."""
+    before = len(instance.maildir("alice"))
+    instance.run("s6-svc", "-p", instance.home / "service/qmail-send")
+    instance.inject(b"Subject: paused\n\n", "s@x.example", "alice@me.example")
+    assert len(instance.queue_files()) == 1
+    instance.qmailctl("cont")
+    instance.wait_mail("alice", before + 1)
+
+
+def test_log_has_readable_times(instance):
+    """log: the last lines of a service, with a date."""
+    instance.wait_log("end msg")
+    text = instance.qmailctl("log", "qmail-send").stdout
+    assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ .*end msg \d+$", text, re.M)
+
+
+def test_wrong_verbs_are_refused_with_usage(instance):
+    """Anything else: usage, exit 100; help explains."""
+    for argv in (["nonsense"], [], ["stat", "more"]):
+        done = instance.qmailctl(*argv, check=False)
+        assert done.returncode == 100 and "usage" in done.stderr
+    assert "doqueue" in instance.qmailctl("help").stdout
+
+
+def test_down_ends_everything(make_instance):
+    """down: nothing of the home runs any more, and start brings all back."""
+    one = make_instance(ip="127.0.0.9")
+    one.qmailctl("down")
+    one.wait_for(lambda: not one.processes(), "the end of all processes")
+    one.qmailctl("start")
+    one.swaks()
+    one.wait_mail("alice")
+    one.qmailctl("down")
+    one.wait_for(lambda: not one.processes(), "the end of all processes")
