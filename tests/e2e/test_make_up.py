@@ -1,0 +1,89 @@
+"""The one command: `make up`."""
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from conftest import SINGLE_UID, SOURCE, public_folder, remove_tree, run
+
+
+@pytest.fixture
+def folder():
+    path = public_folder("pennypost-up-")
+    yield path
+    run("make", "-s", "-C", SOURCE, "down", f"QMAILHOME={path}/home", check=False)
+    if not os.environ.get("KEEP"):
+        remove_tree(path)
+
+
+def up(home, *variables, source=SOURCE, check=True, **options):
+    return run("make", "-s", "-C", source, "up", f"QMAILHOME={home}", *variables, timeout=600,
+               check=check, **options)
+
+
+def mails(home):
+    return list((home / "alias/Maildir/new").iterdir())
+
+
+def test_make_up_gives_a_running_server_and_again_an_upgrade(folder):
+    """From nothing to a message in the Maildir, and a summary; again: everything is kept."""
+    home = folder / "home"
+    done = up(home, "PORT=2601", "IP=127.0.0.1", "HOST=mx.up.example")
+    assert "Pennypost runs." in done.stdout and "port 2601" in done.stdout
+    assert len(mails(home)) == 1
+    (home / "control/locals").write_text("localhost\nmx.up.example\nmore.example\n")
+    (home / "control/concurrencylocal").write_text("7\n")
+    done = up(home)
+    assert "port 2601" in done.stdout and "restart" in done.stdout
+    assert len(mails(home)) == 2
+    assert "more.example" in (home / "control/locals").read_text()
+    assert (home / "control/concurrencylocal").read_text() == "7\n"
+    run("make", "-s", "-C", SOURCE, "down", f"QMAILHOME={home}")
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", 2601), 5)
+
+
+def test_make_uninstall_keeps_mail_and_settings(folder):
+    """uninstall removes programs and services; control/, queue/, alias/ stay."""
+    home = folder / "home"
+    up(home, "PORT=2602", "IP=127.0.0.1", "HOST=mx.up.example")
+    run("make", "-s", "-C", SOURCE, "uninstall", f"QMAILHOME={home}")
+    assert sorted(p.name for p in home.iterdir()) == ["alias", "control", "log", "queue", "users"]
+    assert len(mails(home)) == 1
+
+
+def test_a_taken_port_is_explained(folder):
+    """By whom it is taken, and how to choose another."""
+    with socket.create_server(("127.0.0.1", 2603)):
+        done = up(folder / "home", "PORT=2603", "IP=127.0.0.1", check=False)
+    assert done.returncode != 0
+    assert f"port 2603 is taken by python3 (process {os.getpid()})" in done.stderr
+    assert "make up PORT=" in done.stderr
+
+
+def test_make_up_as_an_ordinary_user_is_single_user_mode(folder):
+    """Without root: ./home, a port above 1024, the same summary, and every process is the user's."""
+    clone = folder / "clone"
+    shutil.copytree(SOURCE, clone, symlinks=True, ignore=shutil.ignore_patterns(
+        ".git", "san", "fuzz", "fuzzers", "clang", "e2e", "unit", "home"))
+    run("chown", "-R", f"{SINGLE_UID}:{SINGLE_UID}", folder)
+    ids = dict(user=SINGLE_UID, group=SINGLE_UID, extra_groups=[])
+    done = run("make", "-s", "-C", clone, "up", timeout=600, **ids)
+    try:
+        assert "Pennypost runs." in done.stdout and "port 2525" in done.stdout
+        assert len(mails(clone / "home")) == 1
+        owners = run("ps", "-eo", "uid,args").stdout
+        lines = [line.split(None, 1) for line in owners.splitlines() if f"{clone}/home" in line]
+        assert lines and {uid for uid, _ in lines} == {str(SINGLE_UID)}
+    finally:
+        run("make", "-s", "-C", clone, "down", **ids)
+
+
+def test_the_programs_name_what_is_missing(folder):
+    """A missing package is named, with the command that installs it."""
+    done = subprocess.run([SOURCE / "tests/packages", "--look", "no-such-package"], text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 1
+    assert "missing: no-such-package" in done.stderr and "make packages" in done.stderr
