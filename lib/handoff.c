@@ -144,8 +144,8 @@ handoff_send(int socket, const struct handoff_parts *parts)
     return sent < 0 ? status_of_errno() : HANDOFF_DONE;
 }
 
-static void
-close_descriptors(struct handoff *packet)
+void
+handoff_close_fds(struct handoff *packet)
 {
     for (unsigned int i = 0; i < packet->fd_count; i++)
         if (packet->fds[i] >= 0)
@@ -189,7 +189,7 @@ handoff_receive(int socket, struct handoff *packet)
 {
     union control control;
 
-    close_descriptors(packet);
+    handoff_close_fds(packet);
     packet->strings_len = packet->body_len = 0;
     if (!stralloc_ready(&packet->packet, PACKET_MAX))
         return HANDOFF_ERROR;
@@ -210,7 +210,7 @@ handoff_receive(int socket, struct handoff *packet)
     if (got == 0 && !packet->fd_count)
         return HANDOFF_CLOSED;
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !dissect(packet)) {
-        close_descriptors(packet);
+        handoff_close_fds(packet);
         packet->strings_len = packet->body_len = 0;
         errno = EPROTO;
         return HANDOFF_ERROR;
@@ -236,7 +236,7 @@ handoff_string(const struct handoff *packet, size_t index)
 void
 handoff_free(struct handoff *packet)
 {
-    close_descriptors(packet);
+    handoff_close_fds(packet);
     stralloc_free(&packet->packet);
     memset(packet, 0, sizeof *packet);
 }

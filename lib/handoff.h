@@ -66,7 +66,10 @@ enum handoff_status handoff_receive(int socket, struct handoff *packet);
 /* The index-th string of a received packet, from 0; null when there are fewer. */
 const char *handoff_string(const struct handoff *packet, size_t index);
 
-/* Close the descriptors that were not taken and free the storage. */
+/* Close the descriptors that were not taken. */
+void handoff_close_fds(struct handoff *packet);
+
+/* The same, and free the storage. */
 void handoff_free(struct handoff *packet);
 
 #endif

@@ -14,11 +14,17 @@
 
 enum { CHUNK = 256 * 1024 };
 
+unsigned int
+queue_file_folder(uint64_t id)
+{
+    return (unsigned int)((id >> 24) % QUEUE_FILE_SPLIT);
+}
+
 void
 queue_file_path(char *path, uint64_t id)
 {
-    snprintf(path, QUEUE_FILE_PATH_MAX, "queue/mess/%u/%" PRIu64,
-             (unsigned int)((id >> 24) % QUEUE_FILE_SPLIT), id);
+    snprintf(path, QUEUE_FILE_PATH_MAX, "queue/mess/%u/%" PRIu64, queue_file_folder(id),
+             id);
 }
 
 bool

@@ -49,6 +49,7 @@ enum queue_file_status {
  * microseconds since 1970; those of the same 17 seconds share a folder, so that a batch of
  * new messages changes one directory and not twenty-three. */
 void queue_file_path(char *path, uint64_t id);
+unsigned int queue_file_folder(uint64_t id); /* <split> */
 
 /* Append one record to an envelope in the making: letter, text, NUL. */
 bool queue_file_append(stralloc *envelope, char letter, const char *text);

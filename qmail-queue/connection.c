@@ -1,0 +1,172 @@
+#include "connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "exitcode.h"
+#include "request.h"
+
+enum { ACCEPT_MAX = 64 /* per turn */ };
+
+void
+connection_listen(struct server *server, bool on)
+{
+    struct epoll_event event = {.events = on ? EPOLLIN : 0,
+                                .data = {.u32 = SERVER_LISTENER}};
+    if (server->is_accepting == on ||
+        epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event) < 0)
+        return;
+    server->is_accepting = on;
+}
+
+void
+connection_drop(struct server *server, struct client *client)
+{
+    close(client->socket);
+    client->state = CLIENT_FREE;
+    if (!client->is_keeper)
+        server->client_count--;
+    client->is_keeper = false;
+}
+
+/* Make the free place number `index` a client. Edge-triggered: a client that speaks while its
+ * request is in hand costs one event, not one each turn. */
+bool
+connection_enter(struct server *server, unsigned int index, int socket)
+{
+    struct client *client = &server->clients[index];
+
+    *client = (struct client){.state = CLIENT_IDLE, .socket = socket, .source = -1};
+    client->entry.file = -1;
+    if (server_watch(server, socket, index, EPOLLIN | EPOLLRDHUP | EPOLLET))
+        return true;
+    client->state = CLIENT_FREE;
+    return false;
+}
+
+static bool
+has_role(const struct server *server, uid_t uid)
+{
+    if (uid == 0 || uid == geteuid())
+        return true;
+    for (int i = 0; i < SERVER_ROLES; i++)
+        if (server->options->roles[i].text && server->options->roles[i].uid == uid)
+            return true;
+    return false;
+}
+
+/* A free place for uid; 0: none. No ordinary user may take more than a quarter of them. */
+static unsigned int
+find_place(const struct server *server, uid_t uid)
+{
+    unsigned int max = server->options->client_max;
+    unsigned int place = 0, same = 0;
+
+    for (unsigned int i = 1; i <= max; i++) {
+        if (server->clients[i].state == CLIENT_FREE)
+            place = place ? place : i;
+        else if (server->clients[i].uid == uid)
+            same++;
+    }
+    return same >= (max + 3) / 4 && !has_role(server, uid) ? 0 : place;
+}
+
+static void
+admit(struct server *server, int socket)
+{
+    struct ucred peer = {0};
+    socklen_t len = sizeof peer;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+        unsigned int place = find_place(server, peer.uid);
+        if (place && connection_enter(server, place, socket)) {
+            server->clients[place].uid = peer.uid;
+            server->clients[place].pid = peer.pid;
+            server->client_count++;
+            return;
+        }
+    }
+    close(socket);
+}
+
+void
+connection_accept(struct server *server)
+{
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        if (server->client_count >= server->options->client_max)
+            break;
+        int socket = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            admit(server, socket);
+            continue;
+        }
+        if (errno == ECONNABORTED || errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            break; /* out of descriptors or memory: let some end first */
+        return;
+    }
+    if (server->client_count >= server->options->client_max || errno != EAGAIN)
+        connection_listen(server, false);
+}
+
+/* Out of descriptors the kernel drops those of a packet, which then is no handoff. */
+static unsigned int
+code_of_broken_packet(void)
+{
+    int probe = fcntl(2, F_DUPFD_CLOEXEC, 0);
+    if (probe < 0)
+        return QUEUE_WRITE_ERROR;
+    close(probe);
+    return errno == ENOMEM ? QUEUE_NO_MEMORY : QUEUE_BAD_ENVELOPE;
+}
+
+static void
+hear(struct server *server, struct client *client)
+{
+    const char *verb;
+
+    switch (handoff_receive(client->socket, &server->packet)) {
+    case HANDOFF_DONE:
+        verb = handoff_string(&server->packet, 0);
+        if (client->is_keeper && verb && strcmp(verb, "settled") == 0)
+            server->is_verified = true;
+        else
+            request_take(server, client);
+        break;
+    case HANDOFF_WAIT:
+        break;
+    case HANDOFF_ERROR:
+        client->entry.file = -1;
+        request_refuse(server, client, code_of_broken_packet());
+        break;
+    default:
+        connection_drop(server, client);
+    }
+    handoff_close_fds(&server->packet);
+}
+
+void
+connection_news(struct server *server, struct client *client)
+{
+    if (client->state == CLIENT_IDLE)
+        hear(server, client);
+    else
+        client->has_news = true;
+}
+
+/* One packet each for those that may have sent more. */
+void
+connection_again(struct server *server)
+{
+    for (unsigned int left = server->again.count; left; left--) {
+        struct client *client = client_list_take(&server->again);
+        client->state = CLIENT_IDLE;
+        hear(server, client);
+    }
+}

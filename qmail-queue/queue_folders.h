@@ -1,0 +1,11 @@
+#ifndef QUEUE_FOLDERS_H
+#define QUEUE_FOLDERS_H
+
+#include <stdbool.h>
+
+/* Make those of queue/mess, queue/mess/0 ... 22, queue/bounce, queue/bad and queue/drop that
+ * are missing, durably. Current directory: the home; queue/ must be there.
+ * returns  true, or false with errno */
+bool queue_folders_make(void);
+
+#endif
