@@ -1,0 +1,64 @@
+#include "connect.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/time.h>
+
+static bool
+set_timeout(int fd, int option, unsigned int seconds)
+{
+    struct timeval limit = {.tv_sec = (time_t)seconds};
+    return setsockopt(fd, SOL_SOCKET, option, &limit, sizeof limit) == 0;
+}
+
+static bool
+bind_local(int fd, const struct internet_address *from)
+{
+    struct sockaddr_storage local;
+    socklen_t len = internet_address_to_socket(&local, from, 0);
+    return bind(fd, (const struct sockaddr *)&local, len) == 0;
+}
+
+/* With SO_SNDTIMEO the kernel itself ends a connect() that takes longer: socket(7). No poll is
+ * needed then, neither here nor for any read or write later. */
+static bool
+connect_within(int fd, const struct internet_address *address, uint16_t port,
+               unsigned int timeout_s)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = internet_address_to_socket(&peer, address, port);
+
+    if (!set_timeout(fd, SO_SNDTIMEO, timeout_s))
+        return false;
+    if (connect(fd, (const struct sockaddr *)&peer, len) == 0)
+        return true;
+    if (errno == EINPROGRESS || errno == EAGAIN || errno == EALREADY)
+        errno = ETIMEDOUT;
+    return false;
+}
+
+int
+connect_to(const struct internet_address *address, uint16_t port,
+           const struct internet_address *from, unsigned int timeout_s, unsigned int io_s)
+{
+    int on = 1;
+    int fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    /* a group of commands is one write: waiting for the peer's ACK (Nagle) only costs time */
+    bool ok = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+    if (ok && from && from->family == address->family)
+        ok = bind_local(fd, from);
+    ok = ok && connect_within(fd, address, port, timeout_s) &&
+         set_timeout(fd, SO_SNDTIMEO, io_s) && set_timeout(fd, SO_RCVTIMEO, io_s);
+    if (ok)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
