@@ -107,10 +107,11 @@ build/fuzzers/%: tests/fuzz/%.c $(foreach f,$(FOLDERS),build/fuzz/$(f).a) build/
 fuzz: $(FUZZERS)
 	@tests/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
-# Every source by gcc (glibc and musl) and clang with -Werror, then the checkers.
-lint: $(foreach v,glibc musl clang,$(foreach f,$(FOLDERS),build/$(v)/$(f).a) build/$(v)/lib.a) \
+# Every source by gcc (with glibc and with musl) and by clang, with -Werror; then the checkers.
+compile-all: $(foreach v,glibc musl clang,$(foreach f,$(FOLDERS),build/$(v)/$(f).a) build/$(v)/lib.a) \
   $(foreach m,$(MAINS),build/glibc/$(m:.c=.o) build/clang/$(m:.c=.o))
-	@tests/run-lint $(SCRIPTS)
+lint:
+	+@tests/run-lint $(SCRIPTS)
 
 check:
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
@@ -160,6 +161,6 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages unit fuzz lint e2e check install up down uninstall clean
+.PHONY: all programs packages unit fuzz compile-all lint e2e check install up down uninstall clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
