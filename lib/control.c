@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ control_read_line(stralloc *value, const char *path)
     enum control_status found = CONTROL_FOUND;
 
     value->len = 0;
-    int fd = openc_readb(path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         buffer_init(&input, &buffer_read, fd, storage, sizeof storage);
         int status = skagetln_loose(&input, value, '\n');
@@ -72,7 +73,7 @@ control_read_list(stralloc *list, const char *path)
     int status;
 
     list->len = 0;
-    int fd = openc_readb(path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? CONTROL_ABSENT : CONTROL_ERROR;
     buffer_init(&input, &buffer_read, fd, storage, sizeof storage);
