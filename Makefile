@@ -121,7 +121,7 @@ check:
 E2E ?= tests/e2e
 e2e: programs
 	unshare -n -m --propagation private sh -c 'ip link set lo up && \
-	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q -p no:cacheprovider $(E2E)'
+	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider $(E2E)'
 
 # Installing replaces each program by a rename, so what runs is not disturbed.
 QMAILHOME ?= $(HOME_DIR)
