@@ -110,6 +110,19 @@ copy_to_descriptor(int from, int to, uint64_t len)
     return ok;
 }
 
+/* Put a descriptor that can only read in the place of the one that has written. A delivery process
+ * could otherwise let root's file grow, past every quota of its user. */
+static bool
+keep_reader(struct message *message)
+{
+    int reader = message_open(message);
+    if (reader < 0)
+        return false;
+    close(message->fd);
+    message->fd = reader;
+    return true;
+}
+
 bool
 message_copy(struct message *message, int file, uint64_t len, const char *dir)
 {
@@ -133,7 +146,7 @@ message_copy(struct message *message, int file, uint64_t len, const char *dir)
         fcntl(message->fd, F_ADD_SEALS,
               F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return failed(message);
-    if (!map(message, len))
+    if (!keep_reader(message) || !map(message, len))
         return failed(message);
     return true;
 }
