@@ -1,0 +1,118 @@
+#include "mail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* The files of queue/mess, as mail.h promises. None stays open: a file that is needed again is
+ * found in the cache, and a large queue needs no descriptors. */
+
+static int
+open_id(uint64_t id, int flags)
+{
+    char path[QUEUE_FILE_PATH_MAX];
+    queue_file_path(path, id);
+    /* O_NONBLOCK: somebody may have put a FIFO there */
+    return open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+int
+mail_open(const struct mail *mail)
+{
+    return open_id(mail->id, O_RDONLY);
+}
+
+void
+mail_close(int fd)
+{
+    int saved = errno;
+    close(fd);
+    errno = saved;
+}
+
+/* fd is the file: is it one message, complete and nobody else's? */
+static enum mail_status
+check_open_file(int fd, struct mail_check *found, stralloc *scratch)
+{
+    struct stat status;
+    struct queue_file file = {.envelope = *scratch};
+
+    if (fstat(fd, &status) < 0)
+        return MAIL_ERROR;
+    if (!S_ISREG(status.st_mode))
+        return MAIL_BAD;
+    found->bytes = (uint64_t)status.st_size;
+    if (status.st_nlink > 1) {
+        /* a snapshot made of hard links: to write to the file would change the copy too */
+        errno = EMLINK;
+        return MAIL_ERROR;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? MAIL_BUSY : MAIL_ERROR;
+    enum queue_file_status read_status = queue_file_read(fd, &file, true);
+    *scratch = file.envelope;
+    found->next_try_s = file.header.next_try_s;
+    return read_status == QUEUE_FILE_OK     ? MAIL_OK
+           : read_status == QUEUE_FILE_TORN ? MAIL_BAD
+                                            : MAIL_ERROR;
+}
+
+enum mail_status
+mail_check(uint64_t id, struct mail_check *found, stralloc *scratch)
+{
+    int fd = open_id(id, O_RDONLY);
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO))
+        return MAIL_BAD; /* a symbolic link, a socket */
+    if (fd < 0)
+        return errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
+    enum mail_status status = check_open_file(fd, found, scratch);
+    mail_close(fd);
+    return status;
+}
+
+bool
+mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
+                enum recipient_state state)
+{
+    int fd = open_id(mail->id, O_WRONLY);
+    bool ok = fd >= 0;
+    for (uint32_t i = first; ok && i < first + count; i++)
+        if (mail->recipients[i].state == state)
+            ok = queue_file_mark_done(fd, &mail->file, mail->recipients[i].offset);
+    if (fd >= 0)
+        mail_close(fd);
+    return ok;
+}
+
+bool
+mail_write_header(const struct mail *mail)
+{
+    int fd = open_id(mail->id, O_WRONLY);
+    if (fd < 0)
+        return false;
+    bool ok = queue_file_write_header(fd, &mail->file);
+    mail_close(fd);
+    return ok;
+}
+
+bool
+mail_unlink(uint64_t id)
+{
+    char path[QUEUE_FILE_PATH_MAX];
+    queue_file_path(path, id);
+    return unlink(path) == 0 || errno == ENOENT;
+}
+
+bool
+mail_set_aside(uint64_t id)
+{
+    char path[QUEUE_FILE_PATH_MAX], target[QUEUE_FILE_PATH_MAX];
+    queue_file_path(path, id);
+    snprintf(target, sizeof target, "queue/bad/%" PRIu64, id);
+    return rename(path, target) == 0;
+}

@@ -1,0 +1,127 @@
+#include "scan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <skalibs/types.h>
+
+#include "send.h"
+
+uint64_t
+scan_id(unsigned int split, const char *name)
+{
+    char expected[QUEUE_FILE_PATH_MAX], path[QUEUE_FILE_PATH_MAX];
+    uint64_t id;
+
+    if (strlen(name) > 20 || *name < '1' || *name > '9' || !uint640_scan(name, &id))
+        return 0;
+    queue_file_path(expected, id);
+    snprintf(path, sizeof path, "queue/mess/%u/%s", split, name);
+    return strcmp(path, expected) == 0 ? id : 0;
+}
+
+static void
+warn(struct send *send, const char *name)
+{
+    struct scan *scan = &send->scan;
+    if (scan->warnings++ >= SCAN_WARNINGS_MAX)
+        return;
+    event_log_text(&send->log,
+                   "warning: no message of the queue, left alone: queue/mess/");
+    event_log_number(&send->log, scan->split);
+    event_log_text(&send->log, "/");
+    event_log_safe(&send->log, name);
+    event_log_end(&send->log);
+}
+
+/* A message that came after the scan began is told by the trigger; unless it claims to be from
+ * the future, where it would never be looked at. */
+static bool
+is_for_trigger(const struct send *send, uint64_t id)
+{
+    return id > send->scan.begun_us && id / 1000000 <= send->now_s + 5;
+}
+
+static void
+take_name(struct send *send, const char *name)
+{
+    uint64_t id = scan_id(send->scan.split, name);
+    if (!id) {
+        if (name[0] != '.')
+            warn(send, name);
+        return;
+    }
+    if (id_set_has(&send->known, id) || is_for_trigger(send, id))
+        return;
+    uint64_t born_s = id / 1000000;
+    if (born_s > send->now_s)
+        born_s = send->now_s;
+    if (!id_set_add(&send->known, id) || !schedule_add(&send->due, id, born_s, true))
+        send_fail(send, "unable to remember the queue", errno);
+    send->unseen++;
+}
+
+static void
+begin(struct send *send)
+{
+    struct scan *scan = &send->scan;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    scan->begun_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    scan->is_running = true;
+    scan->is_wanted = false;
+    scan->split = 0;
+    scan->warnings = 0;
+}
+
+static void
+open_folder(struct send *send)
+{
+    char path[QUEUE_FILE_PATH_MAX];
+    snprintf(path, sizeof path, "queue/mess/%u", send->scan.split);
+    send->scan.directory = opendir(path);
+    if (send->scan.directory)
+        return;
+    event_log_text(&send->log, "warning: unable to read ");
+    event_log_line(&send->log, path, errno);
+    send->scan.split++;
+}
+
+static void
+end_folder(struct scan *scan)
+{
+    closedir(scan->directory);
+    scan->directory = NULL;
+    scan->split++;
+}
+
+void
+scan_slice(struct send *send)
+{
+    struct scan *scan = &send->scan;
+    if (!scan->is_running) {
+        if (!scan->is_wanted && send->now_s < scan->next_s)
+            return;
+        begin(send);
+    }
+    for (unsigned int names = 0; names < SCAN_SLICE && scan->split < QUEUE_FILE_SPLIT;) {
+        if (!scan->directory) {
+            open_folder(send);
+            continue;
+        }
+        const struct dirent *entry = readdir(scan->directory);
+        if (entry) {
+            take_name(send, entry->d_name);
+            names++;
+        } else {
+            end_folder(scan);
+        }
+    }
+    if (scan->split == QUEUE_FILE_SPLIT) {
+        scan->is_running = false;
+        scan->next_s = send->now_s + SCAN_INTERVAL_S;
+    }
+}

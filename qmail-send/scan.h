@@ -1,0 +1,36 @@
+#ifndef SCAN_H
+#define SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dirent.h>
+
+struct send;
+
+/* Reading queue/mess: at start, now and then, and when qmail-queued asks for it. A slice per turn
+ * of the main loop; what is found is put into the schedule, oldest first, and checked there. */
+
+enum {
+    SCAN_INTERVAL_S = 1500,
+    SCAN_SLICE = 2000,      /* names per turn */
+    SCAN_WARNINGS_MAX = 20, /* about foreign files, per scan */
+};
+
+struct scan {
+    bool is_running;
+    bool is_wanted; /* begin another one */
+    DIR *directory;
+    unsigned int split; /* the folder that is read */
+    uint64_t begun_us;  /* newer messages are the trigger's */
+    uint64_t next_s;
+    unsigned int warnings;
+};
+
+/* The id that a file of this name in folder `split` has; 0 for a foreign name. */
+uint64_t scan_id(unsigned int split, const char *name);
+
+/* Read on, if a scan runs or is due. */
+void scan_slice(struct send *send);
+
+#endif

@@ -1,0 +1,255 @@
+#include "work.h"
+
+#include <errno.h>
+
+#include "delivery.h"
+#include "pass.h"
+#include "send.h"
+
+enum {
+    FRESH_PER_TURN = 64,
+    DUE_PER_TURN = 32,
+    UNSEEN_BYTES_PER_TURN = 4 * 1024 * 1024, /* of messages read to be checked */
+    RETRY_S = 60,                            /* after trouble with a file */
+    HELD_S = 1500,
+};
+
+/* A file could not be read as a message. */
+static void
+trouble(struct send *send, uint64_t id, enum mail_status status)
+{
+    int error = errno;
+    if (status == MAIL_BUSY || status == MAIL_ERROR) {
+        if (status == MAIL_ERROR) {
+            event_log_text(&send->log, "warning: unable to read msg ");
+            event_log_number(&send->log, id);
+            event_log_line(&send->log, ", will try again later", error);
+        }
+        /* as unseen: perhaps nothing has been logged of it yet */
+        pass_schedule(send, id, send->now_s + (status == MAIL_BUSY ? 1 : RETRY_S), true);
+        return;
+    }
+    if (status == MAIL_BAD) {
+        bool moved = mail_set_aside(id);
+        event_log_text(&send->log, "alert: no valid message, ");
+        event_log_text(&send->log, moved ? "moved to queue/bad: msg "
+                                         : "and unable to move it to queue/bad: msg ");
+        event_log_number(&send->log, id);
+        event_log_line(&send->log, "", moved ? 0 : errno);
+        if (!moved) {
+            pass_schedule(send, id, send->now_s + SCAN_INTERVAL_S, true);
+            return;
+        }
+    }
+    id_set_remove(&send->known, id);
+}
+
+static void
+log_new(struct send *send, const struct mail *mail)
+{
+    struct event_log *log = &send->log;
+    event_log_text(log, "new msg ");
+    event_log_number(log, mail->id);
+    event_log_text(log, "\ninfo msg ");
+    event_log_number(log, mail->id);
+    event_log_text(log, ": bytes ");
+    event_log_number(log, mail->file.message_len);
+    event_log_text(log, " from <");
+    event_log_safe(log, mail_sender(mail));
+    event_log_text(log, "> qp ");
+    event_log_number(log, mail->qp);
+    event_log_text(log, " uid ");
+    event_log_number(log, mail->uid);
+    event_log_end(log);
+}
+
+/* Read the file and put it into send->mails. returns null if that is all for now */
+static struct mail *
+read_mail(struct send *send, uint64_t id, bool is_first)
+{
+    struct mail *mail;
+    send->bytes_id = id;
+    enum mail_status status = mail_read(&mail, id, &send->bytes);
+    if (status == MAIL_GONE && !is_first) {
+        event_log_text(&send->log, "warning: somebody removed msg ");
+        event_log_number(&send->log, id);
+        event_log_text(&send->log, "\nend msg ");
+        event_log_number(&send->log, id);
+        event_log_end(&send->log);
+    }
+    if (status != MAIL_OK) {
+        trouble(send, id, status);
+        return NULL;
+    }
+    if (is_first && mail->file.header.tries == 0)
+        log_new(send, mail);
+    mail->is_expired = send->now_s > mail->birth_s &&
+                       send->now_s - mail->birth_s > send->config.queuelifetime_s;
+    mail->skipped_until_s = UINT64_MAX;
+    bool made = mail_make_groups(mail, &send->config, &send->destinations, &send->route);
+    mail_table_add(&send->mails, mail);
+    if (!made) {
+        send_fail(send, "unable to find the way of a message", errno);
+        return NULL;
+    }
+    if (mail->file.header.flags & QUEUE_FLAG_BOUNCED || !mail->recipient_count) {
+        pass_finish(send, mail);
+        return NULL;
+    }
+    if (mail->file.header.flags & QUEUE_FLAG_HELD) {
+        pass_schedule(send, id, send->now_s + HELD_S, false);
+        mail_table_destroy(&send->mails, mail);
+        return NULL;
+    }
+    return mail;
+}
+
+/* Begin a pass. */
+static void
+begin(struct send *send, struct mail *mail)
+{
+    if (pass_is_too_much(send, mail)) {
+        pass_schedule(send, mail->id, send->now_s + RETRY_S, false);
+        mail_table_destroy(&send->mails, mail);
+        return;
+    }
+    pass_post_groups(send, mail);
+    pass_touch(send, mail);
+    delivery_dispatch(send);
+    pass_settle(send);
+}
+
+struct mail *
+work_reload(struct send *send, uint64_t id, uint64_t destination)
+{
+    struct mail *mail = read_mail(send, id, false);
+    if (!mail)
+        return NULL;
+    pass_touch(send, mail);
+    if (mail->group_count == 1 && mail_find_group(mail, destination)) {
+        mail->group_next = mail->posted = 1;
+        return mail;
+    }
+    /* control/ has changed since: it goes elsewhere now */
+    pass_post_groups(send, mail);
+    return NULL;
+}
+
+/* A file found in the directory: is it a message, and when is it due?
+ * returns  how many bytes had to be read */
+static uint64_t
+look_at_unseen(struct send *send, uint64_t id)
+{
+    struct mail_check found = {0};
+    enum mail_status status = mail_check(id, &found, &send->scratch);
+    if (status != MAIL_OK) {
+        trouble(send, id, status);
+        return found.bytes;
+    }
+    /* a try that is further away than any could be was planned by a clock that went wrong */
+    if (found.next_try_s > send->now_s &&
+        found.next_try_s - send->now_s <= send->config.queuelifetime_s) {
+        pass_schedule(send, id, found.next_try_s, false);
+        return found.bytes;
+    }
+    struct mail *mail = read_mail(send, id, true);
+    if (mail)
+        begin(send, mail);
+    return found.bytes;
+}
+
+static void
+work_fresh(struct send *send)
+{
+    for (int i = 0; i < FRESH_PER_TURN && send->fresh.count; i++) {
+        struct mail *mail = read_mail(send, id_queue_take(&send->fresh), true);
+        if (mail)
+            begin(send, mail);
+    }
+}
+
+static void
+work_due(struct send *send)
+{
+    uint64_t id, due_s;
+    bool is_unseen;
+    uint64_t bytes = 0; /* a disk is slow */
+    for (int i = 0; i < DUE_PER_TURN && bytes < UNSEEN_BYTES_PER_TURN; i++) {
+        if (!schedule_first(&send->due, &id, &due_s, &is_unseen) || due_s > send->now_s)
+            return;
+        schedule_remove_first(&send->due);
+        if (is_unseen) {
+            send->unseen--;
+            bytes += look_at_unseen(send, id);
+            continue;
+        }
+        struct mail *mail = read_mail(send, id, false);
+        if (mail)
+            begin(send, mail);
+    }
+}
+
+static void
+wake_destinations(struct send *send)
+{
+    struct destination *woken;
+    while ((woken = destination_wake(&send->destinations, send->now_s)))
+        delivery_make_ready(send, woken);
+}
+
+void
+work_slice(struct send *send)
+{
+    if (send->is_exiting) {
+        pass_settle(send);
+        return;
+    }
+    wake_destinations(send);
+    work_fresh(send);
+    work_due(send);
+    delivery_dispatch(send);
+    pass_settle(send);
+}
+
+bool
+work_is_pending(const struct send *send)
+{
+    return !send->is_exiting && (send->fresh.count || send->scan.is_running ||
+                                 send->scan.is_wanted || send->first_touched);
+}
+
+uint64_t
+work_next_s(const struct send *send)
+{
+    uint64_t id, due_s, next_s = send->scan.next_s;
+    bool unused;
+    if (send->is_exiting)
+        return UINT64_MAX;
+    if (schedule_first(&send->due, &id, &due_s, &unused) && due_s < next_s)
+        next_s = due_s;
+    if (schedule_first(&send->destinations.wake, &id, &due_s, &unused) && due_s < next_s)
+        next_s = due_s;
+    return next_s;
+}
+
+void
+work_add_fresh(struct send *send, uint64_t id)
+{
+    if (!id || id_set_has(&send->known, id))
+        return;
+    if (!id_set_add(&send->known, id) || !id_queue_put(&send->fresh, id))
+        send_fail(send, "unable to remember a message", errno);
+}
+
+void
+work_all_due(struct send *send)
+{
+    schedule_all_due(&send->due, 0);
+    for (size_t i = 0; i < send->destinations.size; i++) {
+        struct destination *each = send->destinations.buckets[i];
+        for (; each; each = each->chain) {
+            each->retry_s = 0;
+            delivery_make_ready(send, each);
+        }
+    }
+}
