@@ -139,6 +139,8 @@ durable_flush(struct durable *durable, const int *fds, size_t count)
 
     if (!count)
         return true;
+    if (durable->is_one_device)
+        return flush_group(durable, fds, count, durable->device);
     struct place *places = calloc(count, sizeof *places);
     int *group = calloc(count, sizeof *group);
     for (size_t i = 0; ok && places && i < count; i++) {

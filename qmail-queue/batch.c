@@ -3,14 +3,21 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include <sys/stat.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "exitcode.h"
 #include "queue_file.h"
 #include "report.h"
 #include "request.h"
+
+enum {
+    GATHER_PART = 4,      /* of a flush's time is spent on gathering, at most */
+    GATHER_MAX_US = 5000, /* however slow the disk is */
+};
 
 /* The descriptors of one flush: files from the front, their folders from the back. */
 struct collection {
@@ -39,12 +46,58 @@ collect(struct collection *collection, const struct server *server,
 }
 
 bool
+batch_init(struct server *server)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    server->pace.timer = fd;
+    return fd >= 0 && server_watch(server, fd, SERVER_TIMER, EPOLLIN);
+}
+
+static int64_t
+now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Are more requests to be expected so soon that it is worth waiting for them? */
+static bool
+is_worth_gathering(struct server *server)
+{
+    struct batch_pace *pace = &server->pace;
+    int64_t wait_us = pace->flush_us / GATHER_PART;
+
+    if (server->is_stopping || server->written.count >= pace->expected ||
+        server->written.count >= FLUSHER_FDS_MAX - 1)
+        return false;
+    if (pace->is_gathering)
+        return true;
+    if (wait_us > GATHER_MAX_US)
+        wait_us = GATHER_MAX_US;
+    const struct itimerspec delay = {.it_value = {.tv_nsec = wait_us * 1000 + 1}};
+    pace->is_gathering = timerfd_settime(pace->timer, 0, &delay, NULL) == 0;
+    return pace->is_gathering;
+}
+
+void
+batch_timer(struct server *server)
+{
+    uint64_t times;
+    if (read(server->pace.timer, &times, sizeof times) < 0)
+        return; /* it was set anew: not yet */
+    if (server->pace.is_gathering)
+        server->pace.expected = 0;
+}
+
+bool
 batch_start(struct server *server)
 {
     struct collection collection = {.files = 0};
 
-    if (server->flushing.count || !server->written.count)
+    if (server->flushing.count || !server->written.count || is_worth_gathering(server))
         return true;
+    server->pace.is_gathering = false;
     while (server->written.first &&
            collect(&collection, server, &server->written.first->entry)) {
         struct client *client = client_list_take(&server->written);
@@ -54,8 +107,19 @@ batch_start(struct server *server)
     memmove(collection.fds + collection.files,
             collection.fds + FLUSHER_FDS_MAX - collection.folders,
             collection.folders * sizeof *collection.fds);
+    server->pace.started_us = now_us();
     return flusher_submit(&server->flusher, collection.fds,
                           collection.files + collection.folders);
+}
+
+/* A flush has ended: learn from it. */
+static void
+learn_pace(struct server *server)
+{
+    struct batch_pace *pace = &server->pace;
+    int64_t took = now_us() - pace->started_us;
+    pace->flush_us = pace->flush_us ? (7 * pace->flush_us + took) / 8 : took;
+    pace->expected = server->flushing.count + server->written.count;
 }
 
 /* Everything is on the disk: first qmail-send hears of it, then those who wait. */
@@ -96,9 +160,11 @@ batch_collect(struct server *server)
     case FLUSHER_WAIT:
         return true;
     case FLUSHER_DONE:
+        learn_pace(server);
         accept_all(server);
         return true;
     case FLUSHER_FAILED:
+        server->pace.expected = 0;
         refuse_all(server);
         return true;
     default:

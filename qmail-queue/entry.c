@@ -121,7 +121,9 @@ entry_open(struct entry *entry, uint64_t *last_id)
     for (int attempt = 0; attempt < ID_ATTEMPTS && entry->file < 0; attempt++) {
         entry->id = *last_id = now > *last_id ? now : *last_id + 1;
         queue_file_path(path, entry->id);
-        entry->file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        /* not open(): musl's makes two system calls of it */
+        entry->file =
+            openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (entry->file < 0 && errno != EEXIST && errno != EINTR)
             break;
     }

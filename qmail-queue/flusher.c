@@ -26,7 +26,7 @@ answer(int socket, int error)
 static _Noreturn void
 serve(int socket)
 {
-    struct durable durable = {0};
+    struct durable durable = {.is_one_device = true};
     struct handoff packet = {0};
 
     for (;;) {

@@ -181,6 +181,9 @@ dispatch(struct server *server, uint32_t tag)
         return take_signals(server);
     case SERVER_FLUSHER:
         return batch_collect(server);
+    case SERVER_TIMER:
+        batch_timer(server);
+        return true;
     default:
         if (server->clients[tag].state != CLIENT_FREE)
             connection_news(server, &server->clients[tag]);
@@ -304,7 +307,7 @@ server_run(const struct server_options *options)
     if (!server.buffer || !server.clients)
         return "allocate memory";
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.epoll < 0 || !catch_signals(&server))
+    if (server.epoll < 0 || !catch_signals(&server) || !batch_init(&server))
         return "catch signals";
     if (!open_folders(&server))
         return "open the folders of queue/mess";

@@ -18,7 +18,7 @@
 enum { SERVER_ROLES = 3, SERVER_BUFFER = 1024 * 1024 };
 
 /* What an event is about, beyond the clients' numbers. */
-enum { SERVER_LISTENER = 1 << 30, SERVER_SIGNAL, SERVER_FLUSHER };
+enum { SERVER_LISTENER = 1 << 30, SERVER_SIGNAL, SERVER_FLUSHER, SERVER_TIMER };
 
 /* A uid that the Received line calls by what it does. */
 struct server_role {
@@ -31,6 +31,15 @@ struct server_options {
     unsigned int ready_fd; /* gets "\n" once the socket listens; 0: none */
     int lock; /* the lock file, held; its text is an id: all below are settled */
     struct server_role roles[SERVER_ROLES];
+};
+
+/* How long to gather before a flush: see batch.h. */
+struct batch_pace {
+    int timer; /* ends the gathering */
+    bool is_gathering;
+    unsigned int expected; /* requests that were in hand when the last flush ended */
+    int64_t started_us;
+    int64_t flush_us; /* what a flush takes, on average */
 };
 
 struct server {
@@ -47,6 +56,7 @@ struct server {
     struct client *clients; /* number 0 is the keeper */
     unsigned int client_count;
     unsigned int copier_count;
+    struct batch_pace pace;
     struct client_list again;
     struct client_list copy_waits;
     struct client_list written;
