@@ -360,7 +360,7 @@ def single_user_instance(make_instance):
 
 
 class Dns:
-    """unbound on 127.0.0.1:53 with local data only; /etc/resolv.conf points to it."""
+    """unbound on 127.0.0.1:53, asking nobody but its own zone file; /etc/resolv.conf points to it."""
 
     def __init__(self):
         self.folder = public_folder("pennypost-dns-")
@@ -373,17 +373,22 @@ class Dns:
         """Serve these records ("x.example. MX 10 mx.x.example."), NXDOMAIN for the rest, SERVFAIL
         for the domains in dead. Replaces what was served before."""
         self.end()
+        root = [". 1 IN SOA ns. root. 1 3600 3600 3600 1", ". 1 IN NS ns.", "ns. 1 IN A 127.0.0.1"]
+        root += [record.replace(" ", " 1 IN ", 1) for record in records]
+        (self.folder / "root.zone").write_text("\n".join(root) + "\n")
         lines = [
             "server:", "  interface: 127.0.0.1", "  interface: ::1", "  do-daemonize: no",
             "  username: \"\"", "  chroot: \"\"", f"  pidfile: \"{self.folder}/pid\"",
             f"  directory: \"{self.folder}\"", "  use-syslog: no", "  logfile: \"\"",
-            "  do-not-query-localhost: no", "  module-config: \"iterator\"", "  num-threads: 1",
-            "  access-control: ::1 allow", "  access-control: 127.0.0.0/8 allow",
-            "  local-zone: \".\" static"]
-        lines += [f"  local-zone: \"{name}\" transparent" for name in dead]
-        lines += [f"  local-data: '{record}'" for record in records]
-        for name in dead:
-            lines += ["forward-zone:", f"  name: \"{name}\"", "  forward-addr: 127.0.0.1@9"]
+            "  module-config: \"iterator\"", "  num-threads: 1", "  cache-max-negative-ttl: 1",
+            "  access-control: ::1 allow", "  access-control: 127.0.0.0/8 allow"]
+        for name in ("invalid.", "test.", "localhost.", "127.in-addr.arpa."):
+            lines.append(f"  local-zone: \"{name}\" nodefault")
+        # A zone that cannot be transferred has no answer: SERVFAIL.
+        origins = [(".", f"zonefile: \"{self.folder}/root.zone\"")]
+        for name, origin in origins + [(name, "primary: 127.0.0.1@9") for name in dead]:
+            lines += ["auth-zone:", f"  name: \"{name}\"", f"  {origin}", "  for-downstream: no",
+                      "  for-upstream: yes", "  fallback-enabled: no"]
         lines += ["remote-control:", "  control-enable: no"]
         (self.folder / "unbound.conf").write_text("\n".join(lines) + "\n")
         with open(self.folder / "log", "ab") as log:
