@@ -150,26 +150,52 @@ local_children_add(struct local_children *children, const char *number,
     return enqueue(children, number, job);
 }
 
+/* Take the first waiting job off the list; null when there is none. */
+static struct local_waiting *
+take_waiting(struct local_children *children)
+{
+    struct local_waiting *waiting = children->first;
+    if (!waiting)
+        return NULL;
+    children->first = waiting->next;
+    if (!children->first)
+        children->last = NULL;
+    return waiting;
+}
+
+static void
+free_waiting(struct local_waiting *waiting)
+{
+    message_close(&waiting->job.message);
+    stralloc_free(&waiting->strings);
+    free(waiting);
+}
+
+void
+local_children_forget_waiting(struct local_children *children)
+{
+    struct local_waiting *waiting;
+    while ((waiting = take_waiting(children)))
+        free_waiting(waiting);
+}
+
 /* Start what waits, as far as there is room. */
 static bool
 start_waiting(struct local_children *children)
 {
+    struct local_waiting *waiting;
     bool ok = true;
-    while (ok && children->first && children->count < LOCAL_CHILDREN_MAX) {
-        struct local_waiting *waiting = children->first;
-        children->first = waiting->next;
-        if (!children->first)
-            children->last = NULL;
+
+    while (ok && children->count < LOCAL_CHILDREN_MAX &&
+           (waiting = take_waiting(children))) {
         if (!start(children, waiting->number, &waiting->job)) {
-            stralloc sorry = STRALLOC_ZERO;
-            ok = text_copy(&sorry, "unable to start a process (#4.3.0)\n") &&
-                 local_report_send(children->socket, waiting->number, EXITCODE_TEMPORARY,
-                                   &sorry);
-            stralloc_free(&sorry);
-            message_close(&waiting->job.message);
+            struct local_result sorry = {0};
+            local_result_defer_errno(&sorry, "start", "a process", "4.3.0");
+            ok = local_report_send(children->socket, waiting->number, sorry.code,
+                                   &sorry.text);
+            local_result_free(&sorry);
         }
-        stralloc_free(&waiting->strings);
-        free(waiting);
+        free_waiting(waiting);
     }
     return ok;
 }

@@ -56,8 +56,11 @@ bool local_children_add(struct local_children *children, const char *number,
 size_t local_children_poll(const struct local_children *children, struct pollfd *entries);
 
 /* Read output, send reports of children that have ended, start waiting jobs. Never blocks
- * except to send a report. returns false if the spawner is gone */
+ * except to send a report. returns true, or false with errno */
 bool local_children_serve(struct local_children *children);
+
+/* Forget the jobs that wait: the spawner is gone, and they will come again. */
+void local_children_forget_waiting(struct local_children *children);
 
 /* Is nothing running or waiting? */
 bool local_children_idle(const struct local_children *children);

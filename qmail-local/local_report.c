@@ -60,8 +60,10 @@ bool
 local_report_send(int socket, const char *number, unsigned int code, stralloc *text)
 {
     stralloc strings = STRALLOC_ZERO;
-    bool ok = make_strings(&strings, number, code, text) &&
-              send_when_ready(socket, &strings) == HANDOFF_DONE;
+    enum handoff_status status = HANDOFF_ERROR;
+
+    if (make_strings(&strings, number, code, text))
+        status = send_when_ready(socket, &strings);
     stralloc_free(&strings);
-    return ok;
+    return status != HANDOFF_ERROR;
 }

@@ -12,7 +12,8 @@ void local_report_shorten(stralloc *text);
 
 /* Send "report", number, and K, Z or D (for the exit codes 0, 111, 100) with text. Waits until
  * the socket takes it. text is shortened, and cleaned of NULs.
- * returns  true, or false with errno: the spawner is gone */
+ * returns  true, also when the spawner is gone and nobody wants to know (receiving will
+ *          tell); false with errno */
 bool local_report_send(int socket, const char *number, unsigned int code, stralloc *text);
 
 #endif

@@ -275,6 +275,7 @@ take_jobs(struct session *session)
             return true;
         case HANDOFF_CLOSED:
             session->is_closed = true;
+            local_children_forget_waiting(&session->children);
             break;
         case HANDOFF_ERROR:
             ok = errno == EPROTO; /* a mangled packet is dropped: the spawner times out */
@@ -312,7 +313,7 @@ serve(struct session *session)
         else
             ok = wait_for_work(session);
     }
-    return ok || session->is_closed;
+    return ok;
 }
 
 bool
