@@ -1,40 +1,18 @@
 #include "local_job.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "address.h"
+#include "mbox_entry.h"
 #include "text.h"
 
+/* A newline inside would begin another line. */
 static void
-replace(stralloc *text, size_t from, const char *bytes, char by)
+tame(stralloc *text)
 {
-    for (size_t i = from; i < text->len; i++)
-        if (strchr(bytes, text->s[i]))
-            text->s[i] = by;
-}
-
-/* "From " sender, asctime's date with a day of two digits */
-static bool
-make_from_(stralloc *line, const char *sender, int64_t now)
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char date[64];
-    struct tm parts;
-    time_t seconds = (time_t)now;
-
-    if (!gmtime_r(&seconds, &parts))
-        return false;
-    snprintf(date, sizeof date, " %.3s %.3s %02d %02d:%02d:%02d %d\n",
-             days + 3 * parts.tm_wday, months + 3 * parts.tm_mon, parts.tm_mday,
-             parts.tm_hour, parts.tm_min, parts.tm_sec, parts.tm_year + 1900);
-    if (!text_copy(line, "From ") ||
-        !text_append(line, *sender ? sender : "MAILER-DAEMON"))
-        return false;
-    replace(line, strlen("From "), " \t\n", '-');
-    return text_append(line, date);
+    for (size_t i = 0; i < text->len; i++)
+        if (text->s[i] == '\n')
+            text->s[i] = '_';
 }
 
 static bool
@@ -44,7 +22,7 @@ make_return_path(stralloc *line, const char *sender)
     bool ok = text_copy(&safe, sender);
 
     if (ok) {
-        replace(&safe, 0, "\n", '_');
+        tame(&safe);
         ok = text_copy(line, "Return-Path: <") && address_append_quoted(line, safe.s) &&
              text_append(line, ">\n");
     }
@@ -58,14 +36,14 @@ make_delivered_to(stralloc *line, const struct local_job *job)
     if (!text_copy(line, "Delivered-To: ") || !text_append(line, job->local) ||
         !text_append(line, "@") || !text_append(line, job->domain))
         return false;
-    replace(line, 0, "\n", '_');
+    tame(line);
     return text_append(line, "\n");
 }
 
 bool
 local_lines_make(struct local_lines *lines, const struct local_job *job, int64_t now)
 {
-    return make_from_(&lines->from_, job->sender, now) &&
+    return mbox_make_from_(&lines->from_, job->sender, now) &&
            make_return_path(&lines->return_path, job->sender) &&
            make_delivered_to(&lines->delivered_to, job);
 }

@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <skalibs/buffer.h>
+
+#include "mbox_entry.h"
 
 static void
 wake_up(int signal_number)
@@ -38,38 +39,10 @@ lock(int fd)
     return result == 0;
 }
 
-/* A line of the form ">*From " needs one more '>'. */
 static bool
-needs_quoting(const char *line, size_t len)
+put(buffer *out, const stralloc *line)
 {
-    size_t i = 0;
-    while (i < len && line[i] == '>')
-        i++;
-    return len - i >= 5 && memcmp(line + i, "From ", 5) == 0;
-}
-
-static bool
-put(buffer *out, const char *bytes, size_t len)
-{
-    return buffer_put(out, bytes, len) >= 0;
-}
-
-static bool
-put_quoted(buffer *out, const char *at, size_t len)
-{
-    while (len) {
-        const char *newline = memchr(at, '\n', len);
-        size_t line_len = newline ? (size_t)(newline - at) : len;
-        if (needs_quoting(at, line_len) && !put(out, ">", 1))
-            return false;
-        if (!put(out, at, line_len) || !put(out, "\n", 1))
-            return false;
-        if (!newline)
-            break;
-        at = newline + 1;
-        len -= line_len + 1;
-    }
-    return true;
+    return buffer_put(out, line->s, line->len) >= 0;
 }
 
 static bool
@@ -79,11 +52,9 @@ write_entry(int fd, const struct local_lines *lines, const struct message *messa
     buffer out;
 
     buffer_init(&out, &buffer_write, fd, storage, sizeof storage);
-    return put(&out, lines->from_.s, lines->from_.len) &&
-           put(&out, lines->return_path.s, lines->return_path.len) &&
-           put(&out, lines->delivered_to.s, lines->delivered_to.len) &&
-           put_quoted(&out, message->bytes, message->len) && put(&out, "\n", 1) &&
-           buffer_flush(&out);
+    return put(&out, &lines->from_) && put(&out, &lines->return_path) &&
+           put(&out, &lines->delivered_to) &&
+           mbox_put_message(&out, message->bytes, message->len) && buffer_flush(&out);
 }
 
 static bool
