@@ -14,7 +14,12 @@
 
 #include "dns_tcp.h"
 
-enum { ANSWER_MAX = 65535, QUERY_ROOM = 512 };
+enum {
+    ANSWER_MAX = 65535,
+    QUERY_ROOM = 512,
+    ALIASES_MAX = 8,
+    FLAG_TRUNCATED = 0x02, /* third byte of a packet, RFC 1035 4.1.1 */
+};
 
 struct dns {
     struct __res_state state;
@@ -86,11 +91,11 @@ query_tcp(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t
     return status;
 }
 
-enum dns_status
-dns_query(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t type)
+static enum dns_status
+query_once(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t type)
 {
     answer->data.len = answer->count = 0;
-    answer->authenticated = answer->truncated = false;
+    answer->authenticated = answer->truncated = answer->has_alias = false;
     if (!dns_name_is_possible(name))
         return DNS_NO_NAME;
     if (dns_tcp_now_ms() >= dns->deadline_ms)
@@ -102,7 +107,7 @@ dns_query(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t
             return DNS_NO_NAME;
         case NO_DATA:
             /* an answer cut down to nothing looks the same: the packet tells */
-            if (!(dns->packet[2] & 0x02))
+            if (!(dns->packet[2] & FLAG_TRUNCATED))
                 return DNS_NO_DATA;
             return query_tcp(dns, answer, name, type);
         default:
@@ -114,6 +119,30 @@ dns_query(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t
     enum dns_status status = dns_answer_parse(answer, dns->packet, (size_t)len, type);
     if (answer->truncated)
         return query_tcp(dns, answer, name, type);
+    return status;
+}
+
+enum dns_status
+dns_query(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t type)
+{
+    stralloc alias = STRALLOC_ZERO;
+    bool all_authenticated = true;
+
+    enum dns_status status = query_once(dns, answer, name, type);
+    /* some resolvers give the alias and leave it to us to go on */
+    for (unsigned int i = 0;
+         status == DNS_NO_DATA && answer->has_alias && i < ALIASES_MAX; i++) {
+        all_authenticated = all_authenticated && answer->authenticated;
+        if (alias.len && strcmp(alias.s, answer->data.s) == 0)
+            break; /* it exists, and has no such records */
+        if (!stralloc_copy(&alias, &answer->data)) {
+            status = DNS_TEMPORARY;
+            break;
+        }
+        status = query_once(dns, answer, alias.s, type);
+    }
+    answer->authenticated = answer->authenticated && all_authenticated;
+    stralloc_free(&alias);
     return status;
 }
 

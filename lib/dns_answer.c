@@ -230,7 +230,11 @@ read_records(struct dns_answer *answer, struct packet *packet, unsigned int reco
             continue;
         if (!name.len)
             return DNS_TEMPORARY;
-        return answer->count ? DNS_FOUND : DNS_NO_DATA;
+        if (answer->count)
+            return DNS_FOUND;
+        answer->has_alias = aliases > 0;
+        answer->data.len = 0;
+        return append_name_text(&answer->data, &name) ? DNS_NO_DATA : DNS_TEMPORARY;
     }
     return DNS_TEMPORARY; /* a chain without end */
 }
@@ -242,7 +246,7 @@ dns_answer_parse(struct dns_answer *answer, const unsigned char *bytes, size_t l
     struct packet packet = {.bytes = bytes, .len = len, .at = 4};
 
     answer->data.len = answer->count = 0;
-    answer->authenticated = answer->truncated = false;
+    answer->authenticated = answer->truncated = answer->has_alias = false;
     if (len < HEADER_LEN || !(bytes[2] & FLAG_RESPONSE))
         return DNS_TEMPORARY;
     answer->truncated = (bytes[2] & FLAG_TRUNCATED) != 0;
@@ -257,7 +261,7 @@ dns_answer_parse(struct dns_answer *answer, const unsigned char *bytes, size_t l
         return DNS_TEMPORARY;
     enum dns_status status = read_records(answer, &packet, records, type);
     if (status != DNS_FOUND)
-        answer->data.len = answer->count = 0;
+        answer->count = 0;
     return status;
 }
 

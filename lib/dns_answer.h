@@ -37,10 +37,12 @@ struct dns_answer {
     size_t count;
     bool authenticated; /* the resolver that we trust has checked DNSSEC (AD) */
     bool truncated;     /* ask again over TCP */
+    bool has_alias; /* DNS_NO_DATA: the name is an alias (CNAME), data its last target */
 };
 
 /* Read the records of this type from an answer packet; aliases (CNAME) of the name asked for
- * are followed inside the packet. Names are given in small letters, without the last dot; a
+ * are followed inside the packet; where the packet ends before the chain does, ask for what
+ * has_alias gives. Names are given in small letters, without the last dot; a
  * byte that is no letter, digit, '-' or '_' is given as \DDD; the root is "".
  * answer   replaced; empty unless DNS_FOUND; the flags are set whenever the header is readable
  * returns  DNS_FOUND with 1..DNS_RECORDS_MAX records, or why not; no memory: DNS_TEMPORARY */
