@@ -55,7 +55,7 @@ smtp_stream_extend(struct smtp_stream *stream)
 void
 smtp_stream_hurry(struct smtp_stream *stream, int64_t ms)
 {
-    stream->deadline_ms = now_ms() + ms;
+    stream->deadline_ms = now_ms() + (ms < stream->timeout_ms ? ms : stream->timeout_ms);
     stream->kernel_waits_in = false; /* its time is longer */
 }
 

@@ -51,7 +51,7 @@ enum smtp_input smtp_stream_line(struct smtp_stream *stream, char **line, size_t
  * returns  SMTP_INPUT_OK, SMTP_INPUT_TIMEOUT, SMTP_INPUT_CLOSED */
 enum smtp_input smtp_stream_fill(struct smtp_stream *stream);
 
-/* Give the client the timeout anew, or ms milliseconds from now. */
+/* Give the client the timeout anew; or ms milliseconds from now, if that is less. */
 void smtp_stream_extend(struct smtp_stream *stream);
 void smtp_stream_hurry(struct smtp_stream *stream, int64_t ms);
 
