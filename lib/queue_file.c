@@ -27,19 +27,6 @@ queue_file_path(char *path, uint64_t id)
              id);
 }
 
-bool
-queue_file_append(stralloc *envelope, char letter, const char *text)
-{
-    return text_append_bytes(envelope, &letter, 1) && text_append(envelope, text) &&
-           stralloc_0(envelope);
-}
-
-uint32_t
-queue_file_crc(uint32_t crc, const char *bytes, size_t len)
-{
-    return crc32c_update(crc, bytes, len);
-}
-
 /* The checksum of the records: a recipient counts as 'T' whether it is done or not. */
 static uint32_t
 crc_of_records(uint32_t crc, const char *records, size_t len)
@@ -84,22 +71,6 @@ queue_file_format_footer(char text[QUEUE_FILE_FOOTER_LEN], uint64_t message_len,
     memset(text + len, ' ', (size_t)(QUEUE_FILE_FOOTER_LEN - len));
     text[QUEUE_FILE_FOOTER_LEN - 1] = '\n';
     return true;
-}
-
-bool
-queue_file_seal(stralloc *tail, const struct queue_header *header,
-                const stralloc *records, uint64_t message_len, uint32_t message_crc)
-{
-    char head[QUEUE_FILE_HEADER_LEN];
-    char footer[QUEUE_FILE_FOOTER_LEN];
-    uint32_t crc = crc_of_records(message_crc, records->s, records->len);
-
-    return queue_file_format_header(head, header) &&
-           queue_file_format_footer(footer, message_len,
-                                    QUEUE_FILE_HEADER_LEN + records->len, crc) &&
-           text_copy_bytes(tail, head, sizeof head) &&
-           text_append_bytes(tail, records->s, records->len) &&
-           text_append_bytes(tail, footer, sizeof footer);
 }
 
 /* Where the bytes of a queue file come from: the file, or a copy of the whole of it. */
@@ -210,24 +181,38 @@ records_are_sound(const stralloc *records)
 }
 
 static enum queue_file_status
-check_sum(const struct source *source, const struct queue_file *file, uint32_t expected)
+sum_of_message(const struct source *source, uint64_t message_len, uint32_t *crc)
 {
-    char *chunk = malloc(CHUNK);
-    uint32_t crc = 0;
+    enum queue_file_status status = QUEUE_FILE_OK;
     uint64_t offset = 0;
-    enum queue_file_status status = chunk ? QUEUE_FILE_OK : QUEUE_FILE_ERROR;
 
-    while (status == QUEUE_FILE_OK && offset < file->message_len) {
-        uint64_t left = file->message_len - offset;
+    *crc = 0;
+    if (source->copy) {
+        *crc = crc32c_update(0, source->copy->s, message_len);
+        return QUEUE_FILE_OK;
+    }
+    char *chunk = malloc(CHUNK);
+    if (!chunk)
+        return QUEUE_FILE_ERROR;
+    while (status == QUEUE_FILE_OK && offset < message_len) {
+        uint64_t left = message_len - offset;
         size_t len = left < CHUNK ? (size_t)left : CHUNK;
-        if (!read_exactly(source, chunk, len, (off_t)offset)) {
+        if (!read_exactly(source, chunk, len, (off_t)offset))
             status = status_of_errno();
-            break;
-        }
-        crc = crc32c_update(crc, chunk, len);
+        else
+            *crc = crc32c_update(*crc, chunk, len);
         offset += len;
     }
     free(chunk);
+    return status;
+}
+
+static enum queue_file_status
+check_sum(const struct source *source, const struct queue_file *file, uint32_t expected)
+{
+    uint32_t crc;
+    enum queue_file_status status = sum_of_message(source, file->message_len, &crc);
+
     if (status != QUEUE_FILE_OK)
         return status;
     crc = crc_of_records(crc, file->envelope.s, file->envelope.len);
@@ -291,7 +276,7 @@ queue_file_read_whole(int fd, struct queue_file *file, stralloc *bytes)
         return queue_file_read(fd, file, false);
     bytes->len = (size_t)got;
     struct source source = {.fd = fd, .copy = bytes, .size = got};
-    return read_source(&source, file, false);
+    return read_source(&source, file, true);
 }
 
 bool

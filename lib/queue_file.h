@@ -7,9 +7,9 @@
 
 #include <skalibs/stralloc.h>
 
-/* The form of queue/mess/<split>/<id>, described in queue-file(5): message, envelope, footer.
- * The envelope is records of one letter, text and NUL; the first is the mutable header 'H'.
- * The footer holds version, lengths and a CRC-32C of all that never changes. */
+/* The form of queue/mess/<split>/<id>, queue-file(5): message, envelope, footer. The envelope is
+ * records of one letter, text and NUL; the first is the mutable header 'H'. The footer holds
+ * version, lengths and a CRC-32C of all that never changes. */
 
 enum {
     QUEUE_FILE_FOOTER_LEN = 64,
@@ -17,8 +17,7 @@ enum {
     QUEUE_FILE_SPLIT = 23,
     QUEUE_FILE_HEADER_LEN = 42, /* 'H', 20, blank, 10, blank, 8 hex, NUL */
     QUEUE_FILE_WHOLE_MAX = 64 * 1024,
-    QUEUE_FILE_ENVELOPE_MAX =
-        256 * 1024 * 1024, /* some 250,000 of the longest recipients */
+    QUEUE_FILE_ENVELOPE_MAX = 256 * 1024 * 1024, /* 250,000 of the longest recipients */
 };
 
 struct queue_header {
@@ -28,15 +27,14 @@ struct queue_header {
 };
 
 enum queue_flag {
-    QUEUE_FLAG_BOUNCED =
-        1, /* a bounce has been queued: what remains is to remove the file */
-    QUEUE_FLAG_HELD = 2, /* the operator holds it */
+    QUEUE_FLAG_BOUNCED = 1, /* a bounce is queued; what remains is to remove the file */
+    QUEUE_FLAG_HELD = 2,    /* the operator holds it */
 };
 
 struct queue_file {
     uint64_t message_len;
     struct queue_header header;
-    stralloc envelope; /* all records after the header; letters at their current state */
+    stralloc envelope; /* all records after the header, as they are now */
 };
 
 enum queue_file_status {
@@ -45,54 +43,39 @@ enum queue_file_status {
     QUEUE_FILE_ERROR, /* errno tells: it could not be read, try again later */
 };
 
-/* Write "queue/mess/<split>/<id>" with its NUL into path (QUEUE_FILE_PATH_MAX bytes). Ids are
- * microseconds since 1970; those of the same 17 seconds share a folder, so that a batch of
- * new messages changes one directory and not twenty-three. */
+/* Write "queue/mess/<split>/<id>" into path (QUEUE_FILE_PATH_MAX bytes). Ids are microseconds
+ * since 1970; those of the same 17 seconds share a folder: a batch changes one directory. */
 void queue_file_path(char *path, uint64_t id);
 unsigned int queue_file_folder(uint64_t id); /* <split> */
 
-/* Append one record to an envelope in the making: letter, text, NUL. */
-bool queue_file_append(stralloc *envelope, char letter, const char *text);
-
-/* Put what follows the message into *tail: header, records, footer.
- * message_crc  queue_file_crc() over the whole message, from 0
- * returns      true, or false with errno (memory) */
-bool queue_file_seal(stralloc *tail, const struct queue_header *header,
-                     const stralloc *records, uint64_t message_len, uint32_t message_crc);
-
-/* The two parts of a tail that is written piece by piece: the header, and the footer for an
- * envelope of envelope_len bytes (header included) and a checksum over the message and all
- * records but the header. returns false when a number does not fit (errno EINVAL) */
+/* What a writer puts behind the message: the header; and behind the records: the footer, for an
+ * envelope of envelope_len bytes (header included) and a crc32c_update() over the message and
+ * all records but the header. returns true, or false with EINVAL: a number does not fit */
 bool queue_file_format_header(char text[QUEUE_FILE_HEADER_LEN],
                               const struct queue_header *header);
 bool queue_file_format_footer(char text[QUEUE_FILE_FOOTER_LEN], uint64_t message_len,
                               uint64_t envelope_len, uint32_t crc);
 
-/* Continue a CRC-32C (Castagnoli) over len bytes. Start with crc 0. */
-uint32_t queue_file_crc(uint32_t crc, const char *bytes, size_t len);
-
-/* Read envelope and footer of an open queue file. file->envelope is replaced, owned by the
- * caller. with_message: read the message too and compare the checksum (at start, after a
- * crash); without, only lengths, version and the records' form are checked. */
+/* Read envelope and footer of an open queue file. file->envelope is replaced, the caller's.
+ * with_message: compare the checksum too; else only lengths, version and form are checked. */
 enum queue_file_status queue_file_read(int fd, struct queue_file *file,
                                        bool with_message);
 
-/* The same without message check in one system call for a file below QUEUE_FILE_WHOLE_MAX.
- * bytes  replaced: the whole file, so that its first message_len bytes are the message; empty for
- *        a larger file. Its memory is reused by the next call; owned by the caller */
+/* The same by one system call for a file below QUEUE_FILE_WHOLE_MAX, checksum compared.
+ * bytes  replaced: the whole file, so that its first message_len bytes are the message; empty
+ *        for a larger file, of which the message is not checked. Owned by the caller */
 enum queue_file_status queue_file_read_whole(int fd, struct queue_file *file,
                                              stralloc *bytes);
 
-/* Walk the records: *at starts at 0. letter and text are set, *at moves to the next record.
- * returns  false at the end */
+/* Walk the records: *at starts at 0 and moves to the next. returns false at the end */
 bool queue_file_next(const struct queue_file *file, size_t *at, char *letter,
                      const char **text);
 
-/* Overwrite the mutable header in place. returns true, or false with errno */
+/* Overwrite the header in place. returns true, or false with errno */
 bool queue_file_write_header(int fd, const struct queue_file *file);
 
-/* Mark the recipient whose record begins at offset (as *at was before queue_file_next) done:
- * one byte, 'T' becomes 'D', on disk and in file->envelope. returns true, or false with errno */
+/* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file
+ * and in file->envelope. returns true, or false with errno */
 bool queue_file_mark_done(int fd, struct queue_file *file, size_t offset);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/uio.h>
 
+#include "crc32c.h"
 #include "exitcode.h"
 #include "queue_file.h"
 #include "text.h"
@@ -174,7 +175,7 @@ add(struct gather *gather, const char *bytes, size_t len)
 static void
 add_summed(struct gather *gather, struct entry *entry, const char *bytes, size_t len)
 {
-    entry->crc = queue_file_crc(entry->crc, bytes, len);
+    entry->crc = crc32c_update(entry->crc, bytes, len);
     add(gather, bytes, len);
 }
 

@@ -295,31 +295,49 @@ say_ready(const struct server_options *options)
     return ok;
 }
 
+/* Everything but the listening socket. returns null, or what failed */
+static const char *
+prepare(struct server *server)
+{
+    server->last_id = first_id();
+    server->settled = read_settled(server->options->lock);
+    if (!server->buffer || !server->clients)
+        return "allocate memory";
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (server->epoll < 0 || !catch_signals(server) || !batch_init(server))
+        return "catch signals";
+    if (!open_folders(server))
+        return "open the folders of queue/mess";
+    if (!trigger_open(&server->trigger) || !flusher_start(&server->flusher) ||
+        !server_watch(server, server->flusher.socket, SERVER_FLUSHER, EPOLLIN))
+        return "start the flusher";
+    return start_keeper(server) ? NULL : "start the keeper";
+}
+
 const char *
 server_run(const struct server_options *options)
 {
-    struct server server = {.options = options, .settled_limit = UINT64_MAX};
+    struct server server = {
+        .options = options,
+        .settled_limit = UINT64_MAX,
+        .buffer = malloc(SERVER_BUFFER),
+        .clients = calloc(options->client_max + 1, sizeof *server.clients),
+    };
+    const char *failed = prepare(&server);
 
-    server.last_id = first_id();
-    server.settled = read_settled(options->lock);
-    server.buffer = malloc(SERVER_BUFFER);
-    server.clients = calloc(options->client_max + 1, sizeof *server.clients);
-    if (!server.buffer || !server.clients)
-        return "allocate memory";
-    server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.epoll < 0 || !catch_signals(&server) || !batch_init(&server))
-        return "catch signals";
-    if (!open_folders(&server))
-        return "open the folders of queue/mess";
-    if (!trigger_open(&server.trigger) || !flusher_start(&server.flusher) ||
-        !server_watch(&server, server.flusher.socket, SERVER_FLUSHER, EPOLLIN))
-        return "start the flusher";
-    if (!start_keeper(&server))
-        return "start the keeper";
-    server.listener = handoff_listen("queue/inject", 0666);
-    if (server.listener < 0 ||
-        !server_watch(&server, server.listener, SERVER_LISTENER, EPOLLIN))
-        return "listen at queue/inject";
-    server.is_accepting = true;
-    return say_ready(options) ? loop(&server) : "write to the descriptor of -d";
+    if (!failed) {
+        server.listener = handoff_listen("queue/inject", 0666);
+        server.is_accepting =
+            server.listener >= 0 &&
+            server_watch(&server, server.listener, SERVER_LISTENER, EPOLLIN);
+        if (!server.is_accepting)
+            failed = "listen at queue/inject";
+        else if (!say_ready(options))
+            failed = "write to the descriptor of -d";
+        else
+            failed = loop(&server);
+    }
+    free(server.clients);
+    free(server.buffer);
+    return failed;
 }

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "batch_pace.h"
 #include "client.h"
 #include "flusher.h"
 #include "handoff.h"
@@ -31,15 +32,6 @@ struct server_options {
     unsigned int ready_fd; /* gets "\n" once the socket listens; 0: none */
     int lock; /* the lock file, held; its text is an id: all below are settled */
     struct server_role roles[SERVER_ROLES];
-};
-
-/* How long to gather before a flush: see batch.h. */
-struct batch_pace {
-    int timer; /* ends the gathering */
-    bool is_gathering;
-    unsigned int expected; /* requests that were in hand when the last flush ended */
-    int64_t started_us;
-    int64_t flush_us; /* what a flush takes, on average */
 };
 
 struct server {
