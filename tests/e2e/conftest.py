@@ -252,10 +252,9 @@ class Instance:
         with tempfile.TemporaryFile() as file:
             file.write(message)
             file.seek(0)
-            os.set_inheritable(reader, True)
-            child = subprocess.Popen(
-                ["sh", "-c", f"exec 1<&{reader} {reader}<&-; exec \"$0\"",
-                 str(self.home / "bin/qmail-queue")], stdin=file, pass_fds=(reader,), env=self.env)
+            # stdout is what the program reads its envelope from
+            child = subprocess.Popen([str(self.home / "bin/qmail-queue")], stdin=file,
+                                     stdout=reader, env=self.env)
         os.close(reader)
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(envelope)
