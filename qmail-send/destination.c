@@ -120,6 +120,7 @@ destination_fail(struct destination_table *table, struct destination *destinatio
         return false;
     if (destination->failures < FAILURES_MAX)
         destination->failures++;
+    destination->failed_s = now_s;
     destination->retry_s = now_s + pause_after(destination->failures);
     free(destination->last_failure);
     destination->last_failure = strdup(text);

@@ -24,6 +24,7 @@ struct destination {
     struct id_queue waiting; /* messages, oldest first */
     unsigned int running;    /* jobs */
     unsigned int failures;   /* in a row; while not 0, one job at a time is tried */
+    uint64_t failed_s;       /* when it last failed to answer */
     uint64_t retry_s;        /* no job before this time */
     char *last_failure;      /* text of the report, or null */
     bool is_ready;           /* in its channel's list */

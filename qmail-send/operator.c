@@ -50,19 +50,23 @@ describe_counts(const struct send *send, stralloc *text)
            append_item(text, "remote-limit", remote->limit);
 }
 
-/* name, running, waiting, failures, seconds until the next try, last report */
+/* channel, name, running, waiting, failures, seconds since the last one, seconds until the next
+ * try, last report */
 static bool
 describe_destination(const struct send *send, const struct destination *each,
                      stralloc *text)
 {
     uint64_t wait_s =
         destination_is_paused(each, send->now_s) ? each->retry_s - send->now_s : 0;
+    uint64_t ago_s =
+        each->failures && each->failed_s < send->now_s ? send->now_s - each->failed_s : 0;
     const char *last = each->last_failure ? each->last_failure : "";
     return text_append(text, each->is_local ? "local " : "remote ") &&
            text_append_safe(text, each->name, strlen(each->name), true) &&
            text_append(text, " ") && text_append_number(text, each->running) &&
            text_append(text, " ") && text_append_number(text, each->waiting.count) &&
            text_append(text, " ") && text_append_number(text, each->failures) &&
+           text_append(text, " ") && text_append_number(text, ago_s) &&
            text_append(text, " ") && text_append_number(text, wait_s) &&
            text_append(text, " ") && text_append_safe(text, last, strlen(last), false) &&
            text_append(text, "\n");

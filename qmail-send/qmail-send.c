@@ -57,14 +57,6 @@ enum poll_index {
     POLL_COUNT = POLL_OPERATORS + OPERATORS_MAX,
 };
 
-void
-send_fail(struct send *send, const char *reason, int error)
-{
-    event_log_text(&send->log, "alert: ");
-    event_log_line(&send->log, reason, error);
-    send->is_fatal = true;
-}
-
 static void
 set_limits(struct send *send)
 {

@@ -1,27 +1,11 @@
 #include "scan.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
-#include <skalibs/types.h>
-
+#include "queue_list.h"
 #include "send.h"
-
-uint64_t
-scan_id(unsigned int split, const char *name)
-{
-    char expected[QUEUE_FILE_PATH_MAX], path[QUEUE_FILE_PATH_MAX];
-    uint64_t id;
-
-    if (strlen(name) > 20 || *name < '1' || *name > '9' || !uint640_scan(name, &id))
-        return 0;
-    queue_file_path(expected, id);
-    snprintf(path, sizeof path, "queue/mess/%u/%s", split, name);
-    return strcmp(path, expected) == 0 ? id : 0;
-}
 
 static void
 warn(struct send *send, const char *name)
@@ -48,7 +32,7 @@ is_for_trigger(const struct send *send, uint64_t id)
 static void
 take_name(struct send *send, const char *name)
 {
-    uint64_t id = scan_id(send->scan.split, name);
+    uint64_t id = queue_list_id(send->scan.split, name);
     if (!id) {
         if (name[0] != '.')
             warn(send, name);

@@ -27,9 +27,6 @@ struct scan {
     unsigned int warnings;
 };
 
-/* The id that a file of this name in folder `split` has; 0 for a foreign name. */
-uint64_t scan_id(unsigned int split, const char *name);
-
 /* Read on, if a scan runs or is due. */
 void scan_slice(struct send *send);
 
