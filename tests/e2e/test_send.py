@@ -1,0 +1,349 @@
+"""qmail-send: routing, failures, dead destinations, signals."""
+import os
+import socketserver
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+
+class SinkHandler(socketserver.StreamRequestHandler):
+    """Just enough of an SMTP server to keep what it gets."""
+
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\r\n")
+
+    def data(self, mail):
+        self.say("354 go on")
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+            mail.data += line
+        self.server.mails.append(mail)
+        self.say("250 taken")
+
+    def handle(self):
+        self.say("220 sink")
+        mail = None
+        while line := self.rfile.readline().decode().strip():
+            verb = line.split(" ")[0].upper()
+            address = line.partition("<")[2].rpartition(">")[0]
+            if verb == "MAIL":
+                mail = SimpleNamespace(sender=address, recipients=[], data=b"")
+                self.say("250 ok")
+            elif verb == "RCPT":
+                mail.recipients.append(address)
+                self.say("250 ok")
+            elif verb == "DATA":
+                self.data(mail)
+            else:
+                self.say("221 bye" if verb == "QUIT" else "250 sink")
+                if verb == "QUIT":
+                    return
+
+
+@pytest.fixture
+def sink():
+    """A function that starts an SMTP server: .port, .mails (sender, recipients, data)."""
+    servers = []
+
+    def start():
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), SinkHandler)
+        server.daemon_threads = True
+        server.mails = []
+        server.port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def message(subject, body="x"):
+    return f"Subject: {subject}\n\n{body}\n".encode()
+
+
+def age_queue_file(instance, path, seconds):
+    """Give a queued message a birth that lies so many seconds back; qmail-send must not run."""
+    old = int(path.name)
+    new = old - seconds * 1000000
+    data = bytearray(path.read_bytes())
+    # the 'B' record (birth) is only a number: same width, so lengths stay; the checksum does not
+    at = data.rindex(b"\0B", 0, len(data) - 64) + 2
+    end = data.index(b"\0", at)
+    data[at:end] = str(int(data[at:end]) - seconds).encode()
+    body = bytes(data[:-64])
+    length = int(data[-64 + 12:-64 + 32])
+    envelope = body[length:]
+    records = envelope[42:]
+    crc = crc32c(body[:length])
+    for record in records.split(b"\0")[:-1]:
+        crc = crc32c((b"T" if record[:1] == b"D" else record[:1]) + record[1:] + b"\0", crc)
+    data[-64 + 44:-64 + 52] = f"{crc:08x}".encode()
+    target = path.parents[1] / str((new >> 24) % 23) / str(new)
+    target.write_bytes(data)
+    os.chown(target, path.stat().st_uid, path.stat().st_gid)
+    target.chmod(0o600)
+    path.unlink()
+    return target
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+@pytest.fixture
+def alone(make_instance):
+    """An instance that relays to a port where nobody listens, and is not yet started."""
+    one = make_instance(start=False)
+    one.control("smtproutes", "dead.example:127.0.0.1:9\n:127.0.0.1:8")
+    return one
+
+
+def test_every_kind_of_recipient_gets_its_due_and_the_sender_one_bounce(alone, sink):
+    """Local, virtual, forwarding, program, remote and failing recipients of one message: exactly
+    the right deliveries, and one bounce that names exactly those that failed."""
+    relay = sink()
+    alone.control("smtproutes", f"remote.example:127.0.0.1:{relay.port}")
+    alone.control("virtualdomains", "virtual.example:bob-virtual\nspecial@whole.example:carol")
+    alone.dot_qmail("bob", "./Maildir/", "virtual-info")
+    alone.dot_qmail("bob", "&alice@me.example", "forward")
+    alone.dot_qmail("bob", f"|cat >> {alone.users['bob'][2]}/program.out", "program")
+    alone.dot_qmail("bob", "|echo no such thing; exit 100", "failing")
+    alone.dot_qmail("carol", "./Maildir/", "special")
+    alone.start()
+    alone.inject(message("mix"), "alice@me.example", "alice@me.example",
+                 "info@virtual.example", "special@whole.example", "bob-forward@me.example",
+                 "bob-program@me.example", "bob-failing@me.example", "nobody@virtual.example",
+                 "nobody-here@me.example", "one@remote.example", "two@Remote.Example")
+    mails = alone.wait_mail("alice", 3)
+    alone.wait_empty()
+    assert len(alone.maildir("alice")) == 3  # her copy, the forwarded one, the bounce
+    assert len(alone.maildir("bob")) == 1
+    assert len(alone.maildir("carol")) == 1
+    assert b"Subject: mix" in (alone.users["bob"][2] / "program.out").read_bytes()
+    assert [sorted(m.recipients) for m in relay.mails] == [
+        ["one@remote.example", "two@Remote.Example"]], "one transaction for both"
+    (bounce,) = [m for m in mails if b"failure notice" in m]
+    head, _, body = bounce.partition(b"\n\n")
+    assert body.startswith(b"Hi. This is the qmail-send program at me.example.\n")
+    paragraphs = body.split(b"\n\n")
+    failed = [p.split(b"\n")[0] for p in paragraphs if p.startswith(b"<")]
+    assert sorted(failed) == [b"<bob-failing@me.example>:", b"<nobody-here@me.example>:",
+                              b"<nobody@virtual.example>:"], "without the prepended user"
+    assert any(p.startswith(b"---") for p in paragraphs)
+    assert b"Return-Path: <alice@me.example>" in body and b"Subject: mix" in body
+    assert b"To: alice@me.example" in head and b"From: MAILER-DAEMON@me.example" in head
+
+
+def test_a_double_bounce_goes_to_postmaster_and_a_triple_one_is_discarded(alone):
+    """A bounce that cannot be delivered goes to doublebounceto; if that fails too, only the log
+    tells."""
+    alone.start()
+    alone.inject(message("lost"), "nobody-a@me.example", "nobody-b@me.example")
+    (mail,) = alone.wait_mail("alias")
+    assert b"Hi. This is the qmail-send program" in mail
+    assert b"nobody-a@me.example" in mail and b"nobody-b@me.example" in mail
+    alone.wait_empty()
+    alone.control("doublebounceto", "nobody-c")
+    alone.reload()
+    alone.inject(message("lost again"), "nobody-a@me.example", "nobody-b@me.example")
+    alone.wait_log("triple bounce: discarding bounce/")
+    alone.wait_empty()
+    assert len(alone.maildir("alias")) == 1
+
+
+def test_verp_senders_are_expanded_and_their_bounces_go_to_the_list(alone, sink):
+    """A sender list-@host-@[] becomes list-box=domain@host for each recipient; a local failure is
+    told to list-@host."""
+    relay = sink()
+    alone.control("smtproutes", f"remote.example:127.0.0.1:{relay.port}")
+    alone.dot_qmail("alice", "./Maildir/", "list-default")
+    alone.start()
+    alone.inject(message("issue 1"), "alice-list-@me.example-@[]", "one@remote.example",
+                 "two@remote.example", "bob@me.example", "nobody-x@me.example")
+    alone.wait_mail("alice", 1)
+    alone.wait_empty()
+    assert sorted((m.sender, m.recipients[0]) for m in relay.mails) == [
+        ("alice-list-one=remote.example@me.example", "one@remote.example"),
+        ("alice-list-two=remote.example@me.example", "two@remote.example")]
+    (copy,) = alone.maildir("bob")
+    assert copy.startswith(b"Return-Path: <alice-list-bob=me.example@me.example>\n")
+    (bounce,) = alone.maildir("alice")
+    assert b"Delivered-To: alice-list-@me.example\n" in bounce
+    assert b"<nobody-x@me.example>:" in bounce
+
+
+def test_a_dead_destination_costs_one_try_and_starves_nobody(alone):
+    """A hundred messages for a host that does not answer: one try, then they wait; others pass."""
+    alone.control("concurrencyremote", "2")
+    alone.start()
+    for i in range(100):
+        alone.inject(message(f"dead {i}"), "alice@me.example", f"u{i}@dead.example")
+    alone.inject(message("live"), "bob@remote.example", "alice@me.example")
+    alone.wait_mail("alice")
+    alone.wait_log("deferral:")
+    alone.wait_log("new msg", count=101)
+    tries = [line for line in alone.log() if line.startswith("starting") and "@dead" in line]
+    assert 1 <= len(tries) <= 2
+    (dead,) = alone.bin("qmail-tcpto").stdout.splitlines()
+    assert dead.startswith("127.0.0.1:9 timed out ")
+    assert "# recent timeouts: 1;" in dead
+    assert len(alone.queue_files()) == 100
+    # forgotten, it is tried again at once
+    before = len(tries)
+    alone.bin("qmail-tcpok")
+    alone.wait_for(lambda: len([line for line in alone.log() if line.startswith("starting")
+                                and "@dead" in line]) > before)
+
+
+def test_queuelifetime_makes_the_last_temporary_failure_final(alone):
+    """A message older than queuelifetime is tried once more and then returned."""
+    alone.start()
+    alone.inject(message("old"), "alice@me.example", "x@dead.example")
+    alone.wait_log("deferral:")
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
+    (path,) = alone.queue_files()
+    age_queue_file(alone, path, 604801)
+    data_header = alone.queue_files()[0].read_bytes()
+    assert b"x@dead.example" in data_header
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_ready("qmail-send")
+    alone.run("s6-svc", "-a", alone.home / "service/qmail-send")
+    (bounce,) = alone.wait_mail("alice")
+    assert b"<x@dead.example>:" in bounce
+    assert b"this message has been in the queue too long" in bounce
+    alone.wait_empty()
+
+
+def test_alrm_tries_everything_now_and_hup_reads_control_files(alone, sink):
+    """ALRM does not wait for the schedule; HUP makes new routes and locals hold for old mail."""
+    alone.start()
+    alone.inject(message("moved"), "bob@me.example", "alice@moved.example", "x@dead.example")
+    alone.wait_log("deferral:", count=2)
+    relay = sink()
+    alone.control("locals", "me.example\nmoved.example")
+    alone.control("smtproutes", f"dead.example:127.0.0.1:{relay.port}")
+    alone.reload()
+    alone.run("s6-svc", "-a", alone.home / "service/qmail-send")
+    alone.wait_mail("alice")
+    alone.wait_empty()
+    assert [m.recipients for m in relay.mails] == [["x@dead.example"]]
+
+
+def test_term_finishes_the_running_deliveries(alone):
+    """After TERM nothing new begins, what runs is finished and marked, and the exit code is 0."""
+    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 0")
+    alone.start()
+    home = alone.users["bob"][2]
+    alone.inject(message("slow"), "alice@me.example", "bob@me.example")
+    alone.wait_for((home / "started").exists, "the program")
+    alone.run("s6-svc", "-d", alone.home / "service/qmail-send")
+    alone.wait_log("exitasap")
+    alone.inject(message("later"), "bob@me.example", "alice@me.example")
+    (home / "go").touch()
+    alone.wait_log("status: exiting")
+    alone.wait_for(lambda: not alone.processes("qmail-send"), "the end of qmail-send")
+    assert len(alone.queue_files()) == 1 and not alone.maildir("alice")
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_mail("alice")
+    alone.wait_empty()
+
+
+def test_limit_zero_holds_a_channel(alone):
+    """concurrencylocal 0 holds local mail; after HUP with another number it goes."""
+    alone.control("concurrencylocal", "0")
+    alone.start()
+    alone.inject(message("held"), "bob@me.example", "alice@me.example")
+    alone.wait_log("info msg")
+    alone.bin("qmail-qstat")
+    assert not [line for line in alone.log() if line.startswith("starting")]
+    alone.control("concurrencylocal", "5")
+    alone.reload()
+    alone.wait_mail("alice")
+    alone.wait_empty()
+
+
+def test_qread_and_qstat_show_the_queue(alone):
+    """The operator sees senders, sizes and recipients; others are told that they may not look."""
+    alone.start()
+    alone.inject(message("stay"), "alice@me.example", "bob@me.example", "x@dead.example")
+    alone.wait_log("deferral:")
+    alone.wait_log("success:")
+    lines = alone.bin("qmail-qread").stdout.splitlines()
+    assert len(lines) == 3
+    words = lines[0].split()
+    assert words[4] == "GMT" and words[5].startswith("#") and words[7] == "<alice@me.example>"
+    assert sorted(lines[1:]) == ["\tremote\tx@dead.example", "  done\tlocal\tbob@me.example"]
+    assert alone.bin("qmail-qstat").stdout == (
+        "messages in queue: 1\nmessages in queue but not yet preprocessed: 0\n")
+    for name in ("qmail-qread", "qmail-qstat", "qmail-tcpto"):
+        done = alone.bin(name, check=False, user=5001, group=5001, extra_groups=[])
+        assert done.returncode == 100 and "only root" in done.stderr
+    alone.stop()
+    assert alone.bin("qmail-qstat").stdout.startswith("messages in queue: 1\n")
+
+
+def test_strange_files_in_the_queue_do_no_harm(alone):
+    """Torn, foreign, hard-linked, future-dated and odd files: set aside or left, and logged."""
+    alone.start()
+    alone.inject(message("stay"), "alice@me.example", "x@dead.example")
+    alone.wait_log("deferral:")
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
+    (path,) = alone.queue_files()
+    mess = alone.home / "queue/mess"
+
+    def place(number):
+        return mess / str((number >> 24) % 23) / str(number)
+
+    owner = (path.stat().st_uid, path.stat().st_gid)
+    torn = place(int(path.name) - 1000)
+    torn.write_bytes(path.read_bytes()[:-10])
+    flipped = place(int(path.name) - 2000)
+    flipped.write_bytes(b"X" + path.read_bytes()[1:])
+    empty = place(int(path.name) - 3000)
+    empty.touch()
+    os.mkfifo(place(int(path.name) - 4000))
+    place(int(path.name) - 5000).symlink_to("/etc/passwd")
+    place(int(path.name) - 6000).mkdir()
+    foreign = mess / "3" / "notes.txt"
+    foreign.write_text("x")
+    zeros = path.parent / ("0" + path.name)
+    zeros.write_text("x")
+    wrong = mess / str(((int(path.name) >> 24) + 1) % 23) / path.name
+    wrong.write_text("x")
+    linked = place(int(path.name) - 7000)
+    linked.write_bytes(path.read_bytes())
+    os.link(linked, alone.home / "queue/linked")
+    future = place((int(time.time()) + 10 ** 8) * 1000000)
+    future.write_bytes(path.read_bytes().replace(b"x@dead", b"x@DEAD"))
+    for one in (torn, flipped, empty, linked, future):
+        os.chown(one, *owner)
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_ready("qmail-send")
+    alone.wait_log("moved to queue/bad", count=6)
+    alone.wait_log("left alone", count=3)
+    alone.wait_log("Too many links")
+    bad = {p.name for p in (alone.home / "queue/bad").iterdir()}
+    assert {torn.name, flipped.name, empty.name, future.name} <= bad
+    assert linked.exists() and foreign.exists() and zeros.exists() and wrong.exists()
+    alone.inject(message("new"), "bob@me.example", "alice@me.example")
+    alone.wait_mail("alice")
+    os.unlink(alone.home / "queue/linked")
+
+
+def test_a_lost_spawner_restarts_all(alone):
+    """Without qmail-lspawn nothing can be delivered: qmail-send says so and ends; s6 starts all."""
+    alone.start()
+    alone.kill("qmail-lspawn")
+    alone.wait_log("alert: oh no! lost the connection to qmail-lspawn")
+    alone.wait_ready("qmail-send")
+    alone.inject(message("after"), "bob@me.example", "alice@me.example")
+    alone.wait_mail("alice")
