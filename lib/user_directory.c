@@ -28,54 +28,10 @@ now_ms(void)
 }
 
 void
-user_free(struct user *user)
-{
-    stralloc_free(&user->text);
-    *user = (struct user){0};
-}
-
-void
 user_directory_init(struct user_directory *directory)
 {
     *directory = (struct user_directory){
         .helper_socket = -1, .table = {.fd = -1}, .helper_pid = 0};
-}
-
-static enum user_status
-protocol_error(void)
-{
-    errno = EPROTO;
-    return USER_ERROR;
-}
-
-/* Point the members of *user at the six strings in its text (user, uid, gid, homedir, dash, ext);
- * what follows ext's NUL is not ours. */
-static enum user_status
-dissect(struct user *user)
-{
-    const char *fields[6];
-    size_t at = 0;
-    uint32_t uid;
-    uint32_t gid;
-
-    for (size_t i = 0; i < 6; i++) {
-        if (at >= user->text.len)
-            return protocol_error();
-        fields[i] = user->text.s + at;
-        at += strnlen(user->text.s + at, user->text.len - at) + 1;
-    }
-    if (at > user->text.len) /* the last one had no NUL */
-        return protocol_error();
-    if (!*fields[0] || !*fields[3] || !uint320_scan(fields[1], &uid) ||
-        !uint320_scan(fields[2], &gid) || uid == UINT32_MAX || gid == UINT32_MAX)
-        return protocol_error();
-    user->uid = uid;
-    user->gid = gid;
-    user->name = fields[0];
-    user->homedir = fields[3];
-    user->dash = fields[4];
-    user->ext = fields[5];
-    return USER_FOUND;
 }
 
 /* The alias user with all of local as the extension, for single-user mode. */
@@ -85,16 +41,17 @@ choose_alias(struct user *user, const char *local)
     char *home = getcwd(NULL, 0);
     if (!home)
         return USER_ERROR;
-    user->text.len = 0;
-    bool ok = text_append(&user->text, "alias") && stralloc_0(&user->text) &&
-              text_append_number(&user->text, geteuid()) && stralloc_0(&user->text) &&
-              text_append_number(&user->text, getegid()) && stralloc_0(&user->text) &&
-              text_append(&user->text, home) && text_append(&user->text, "/alias") &&
-              stralloc_0(&user->text) && text_append(&user->text, "-") &&
-              stralloc_0(&user->text) && text_append(&user->text, local) &&
-              stralloc_0(&user->text);
+    stralloc text = STRALLOC_ZERO;
+    bool ok = text_append(&text, "alias") && stralloc_0(&text) &&
+              text_append_number(&text, geteuid()) && stralloc_0(&text) &&
+              text_append_number(&text, getegid()) && stralloc_0(&text) &&
+              text_append(&text, home) && text_append(&text, "/alias") &&
+              stralloc_0(&text) && text_append(&text, "-") && stralloc_0(&text) &&
+              text_append(&text, local) && stralloc_0(&text);
+    enum user_status status = ok ? user_parse(user, text.s, text.len) : USER_ERROR;
     free(home);
-    return ok ? dissect(user) : USER_ERROR;
+    stralloc_free(&text);
+    return status;
 }
 
 /* An answer that names somebody whom this process could never become. */
@@ -104,49 +61,6 @@ restrict_to_us(struct user *user, const char *local)
     if (account_is_single_user() && user->uid != geteuid())
         return choose_alias(user, local);
     return USER_FOUND;
-}
-
-/* Take a record of users/cdb as the answer; rest is appended to its ext. */
-static enum user_status
-take_record(struct user_directory *directory, struct user *user, const char *rest)
-{
-    if (!text_copy_bytes(&user->text, directory->data.s, directory->data.len) ||
-        !text_append(&user->text, rest) || !stralloc_0(&user->text))
-        return USER_ERROR;
-    return dissect(user);
-}
-
-/* Look local up in users/cdb: as an exact entry, key "!local\0", then ever shorter prefixes, keys
- * "!prefix", but only those whose last byte ends any wildcard entry (the record of the empty key).
- * returns  USER_WAIT: nothing there */
-static enum user_status
-find_in_table(struct user_directory *directory, const char *local, struct user *user)
-{
-    stralloc *key = &directory->key;
-    stralloc *data = &directory->data;
-    char is_last_byte[256] = {0};
-
-    if (!text_copy(key, "!") || !text_append(key, local) || !stralloc_0(key))
-        return USER_ERROR;
-    text_lower(key->s, key->len);
-    enum cdb_table_status status = cdb_table_find(&directory->table, "", 0, data);
-    if (status == CDB_TABLE_ABSENT)
-        return protocol_error(); /* qmail-newu always writes this record */
-    if (status == CDB_TABLE_FOUND) {
-        for (size_t i = 0; i < data->len; i++)
-            is_last_byte[(unsigned char)data->s[i]] = 1;
-        status = cdb_table_find(&directory->table, key->s, key->len, data);
-    }
-    if (status == CDB_TABLE_FOUND)
-        return take_record(directory, user, "");
-    for (size_t len = key->len - 1; status == CDB_TABLE_ABSENT && len >= 1; len--) {
-        if (len > 1 && !is_last_byte[(unsigned char)key->s[len - 1]])
-            continue;
-        status = cdb_table_find(&directory->table, key->s, len, data);
-        if (status == CDB_TABLE_FOUND)
-            return take_record(directory, user, local + len - 1);
-    }
-    return status == CDB_TABLE_ERROR ? USER_ERROR : USER_WAIT;
 }
 
 /* Give the helper up, running or not. */
@@ -170,8 +84,7 @@ user_directory_free(struct user_directory *directory)
     stop_helper(directory);
     cdb_table_close(&directory->table);
     stralloc_free(&directory->questions);
-    stralloc_free(&directory->data);
-    stralloc_free(&directory->key);
+    stralloc_free(&directory->scratch);
     handoff_free(&directory->packet);
     user_directory_init(directory);
 }
@@ -207,7 +120,7 @@ send_questions(struct user_directory *directory)
         return false;
     while (directory->sent < directory->questions.len) {
         const char *local = directory->questions.s + directory->sent;
-        stralloc *strings = &directory->key;
+        stralloc *strings = &directory->scratch;
         if (!text_copy(strings, "lookup") || !stralloc_0(strings) ||
             !text_append(strings, local) || !stralloc_0(strings))
             return false;
@@ -230,7 +143,7 @@ user_directory_ask(struct user_directory *directory, const char *local, struct u
     if (status == CDB_TABLE_ERROR)
         return USER_ERROR;
     if (status == CDB_TABLE_FOUND)
-        found = find_in_table(directory, local, user);
+        found = user_table_find(&directory->table, local, user);
     if (found == USER_FOUND)
         return restrict_to_us(user, local);
     if (found == USER_ERROR)
@@ -280,9 +193,7 @@ take_answer(struct user_directory *directory, struct user *user)
         return USER_ERROR;
     }
     size_t skipped = (size_t)(first - verb);
-    if (!text_copy_bytes(&user->text, first, packet->strings_len - skipped))
-        return USER_ERROR;
-    enum user_status status = dissect(user);
+    enum user_status status = user_parse(user, first, packet->strings_len - skipped);
     return status == USER_FOUND ? restrict_to_us(user, directory->questions.s) : status;
 }
 

@@ -11,6 +11,7 @@
 
 #include "cdb_table.h"
 #include "handoff.h"
+#include "user_table.h"
 
 /* Who gets the mail for a local part: users/cdb first (qmail-users(5)), then qmail-getpw as one
  * long-lived helper, as account qmailp. An answer is a pure lookup: nothing is delivered, written
@@ -18,24 +19,6 @@
  * answer, if only the alias user, so there is no "not found". Current directory: the home.
  *
  * Single-user mode: a user with another uid than ours cannot be served; alias gets the mail. */
-
-struct user {
-    uid_t uid;
-    gid_t gid;
-    const char *name; /* these five point into text */
-    const char *homedir;
-    const char *dash; /* the .qmail file is homedir/.qmail<dash><ext> */
-    const char *ext;
-    stralloc text; /* private; start with all zero, reused, freed by user_free */
-};
-
-void user_free(struct user *user);
-
-enum user_status {
-    USER_ERROR, /* temporary; errno tells (EPROTO: users/cdb is damaged, EIO: the helper) */
-    USER_WAIT, /* the helper has been asked: see below */
-    USER_FOUND,
-};
 
 enum {
     USER_DIRECTORY_ANSWER_S =
@@ -52,8 +35,7 @@ struct user_directory {
     unsigned int restarts; /* of the helper, for the oldest question */
     int64_t asked_ms;      /* when the oldest became the oldest */
     struct handoff packet;
-    stralloc data;
-    stralloc key;
+    stralloc scratch;
 };
 
 void user_directory_init(struct user_directory *directory);
@@ -61,7 +43,7 @@ void user_directory_free(struct user_directory *directory);
 
 /* Look up local (the part before '@', in the case it came in), and wait for the answer.
  * user     replaced when USER_FOUND
- * returns  USER_FOUND or USER_ERROR; within some USER_DIRECTORY_ANSWER_S seconds.
+ * returns  USER_FOUND, or USER_ERROR (EPROTO: users/cdb is damaged; EIO, ETIMEDOUT: the helper); within some USER_DIRECTORY_ANSWER_S seconds.
  * Not while questions of user_directory_ask are unanswered. */
 enum user_status user_directory_find(struct user_directory *directory, const char *local,
                                      struct user *user);

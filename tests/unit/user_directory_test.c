@@ -1,0 +1,340 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "handoff.h"
+#include "text.h"
+#include "user_directory.h"
+
+/* These run as root, whose answers are not bent to one user. The helper is this program itself,
+ * copied to bin/qmail-getpw of a temporary home. */
+
+static char folder[] = "/tmp/user_directory_test.XXXXXX";
+
+struct record {
+    const char *key;
+    size_t key_len;
+    const char *data;
+    size_t data_len;
+};
+
+#define RECORD(key, data)                                                                \
+    {                                                                                    \
+        key, sizeof key - 1, data, sizeof data - 1                                       \
+    }
+
+static void
+make_table(const struct record *records, size_t count)
+{
+    struct cdb_maker maker;
+    assert_true(cdb_maker_start(&maker, "users/cdb"));
+    for (size_t i = 0; i < count; i++)
+        assert_true(cdb_maker_add(&maker, records[i].key, records[i].key_len,
+                                  records[i].data, records[i].data_len));
+    assert_true(cdb_maker_finish(&maker));
+}
+
+static int
+set_up(void **state)
+{
+    static struct user_directory directory;
+    static const struct record records[] = {
+        RECORD("", "-+x"),
+        RECORD("!joe\0", "joe\0"
+                         "7001\0"
+                         "7002\0"
+                         "/home/joe\0"
+                         "\0"
+                         ""),
+        RECORD("!joe-", "joe\0"
+                        "7001\0"
+                        "7002\0"
+                        "/home/joe\0"
+                        "-\0"
+                        ""),
+        RECORD("!joe-list-", "list\0"
+                             "7003\0"
+                             "7002\0"
+                             "/home/list\0"
+                             "-\0"
+                             "l-"),
+        RECORD("!j", "wrong\0"
+                     "1\0"
+                     "1\0"
+                     "/\0"
+                     "\0"
+                     ""), /* 'j' is no last byte */
+        RECORD("!bad\0", "bad\0"
+                         "7001"),
+        RECORD("!huge\0", "huge\0"
+                          "99999999999\0"
+                          "1\0"
+                          "/\0"
+                          "\0"
+                          ""),
+        RECORD("!homeless\0", "homeless\0"
+                              "5\0"
+                              "5\0"
+                              "\0"
+                              "\0"
+                              ""),
+    };
+    if (geteuid() != 0)
+        return 0;
+    make_table(records, sizeof records / sizeof *records);
+    user_directory_init(&directory);
+    *state = &directory;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    if (*state)
+        user_directory_free(*state);
+    return 0;
+}
+
+/* The uid found, or 0. */
+static uid_t
+uid_of(struct user_directory *directory, const char *local, struct user *user)
+{
+    return user_directory_find(directory, local, user) == USER_FOUND ? user->uid : 0;
+}
+
+static void
+an_exact_entry_beats_a_wildcard(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(*state, "joe", &user), 7001);
+    assert_int_equal(user.gid, 7002);
+    assert_string_equal(user.name, "joe");
+    assert_string_equal(user.homedir, "/home/joe");
+    assert_string_equal(user.dash, "");
+    assert_string_equal(user.ext, "");
+    user_free(&user);
+}
+
+static void
+the_longest_wildcard_wins_and_keeps_the_rest(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(*state, "joe-a-b", &user), 7001);
+    assert_string_equal(user.dash, "-");
+    assert_string_equal(user.ext, "a-b");
+    assert_int_equal(uid_of(*state, "joe-list-owner", &user), 7003);
+    assert_string_equal(user.ext, "l-owner");
+    assert_int_equal(uid_of(*state, "joe-", &user), 7001);
+    assert_string_equal(user.ext, "");
+    user_free(&user);
+}
+
+static void
+case_does_not_matter_but_is_kept_in_the_extension(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(*state, "JOE-FooBar", &user), 7001);
+    assert_string_equal(user.ext, "FooBar");
+    user_free(&user);
+}
+
+static void
+a_record_that_is_none_is_a_temporary_error(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    static const char *const locals[] = {"bad", "huge", "homeless"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(user_directory_find(*state, locals[i], &user), USER_ERROR);
+        assert_int_equal(errno, EPROTO);
+    }
+    user_free(&user);
+}
+
+static void
+a_table_without_the_record_of_last_bytes_is_an_error(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    static const struct record records[] = {RECORD("!x\0", "x")};
+    make_table(records, 1);
+    assert_int_equal(user_directory_find(*state, "joe", &user), USER_ERROR);
+    user_free(&user);
+}
+
+static void
+a_new_table_is_seen_at_once(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(*state, "joe", &user), 7001);
+    static const struct record records[] = {RECORD("", ""), RECORD("!", "all\0"
+                                                                        "7009\0"
+                                                                        "7009\0"
+                                                                        "/all\0"
+                                                                        "-\0"
+                                                                        "")};
+    make_table(records, 2);
+    assert_int_equal(uid_of(*state, "joe", &user), 7009);
+    assert_string_equal(user.ext,
+                        "joe"); /* the empty prefix is tried without a last byte */
+    user_free(&user);
+}
+
+static void
+the_helper_answers_what_the_table_does_not(void **state)
+{
+    struct user user = {0};
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(*state, "stranger", &user), 8001);
+    assert_string_equal(user.ext, "stranger");
+    assert_int_equal(user_directory_find(*state, "error", &user), USER_ERROR);
+    assert_int_equal(unlink("users/cdb"), 0);
+    assert_int_equal(uid_of(*state, "joe", &user), 8001);
+    user_free(&user);
+}
+
+static void
+a_helper_that_dies_is_started_again_and_asked_again(void **state)
+{
+    struct user user = {0};
+    struct user_directory *directory = *state;
+    if (!*state)
+        skip();
+    assert_int_equal(uid_of(directory, "stranger", &user), 8001);
+    pid_t before = directory->helper_pid;
+    assert_int_equal(uid_of(directory, "die-once", &user), 8001);
+    assert_int_not_equal(directory->helper_pid, before);
+    assert_int_equal(user_directory_find(directory, "die", &user), USER_ERROR);
+    assert_int_equal(errno, EIO);
+    assert_int_equal(uid_of(directory, "stranger", &user), 8001);
+    user_free(&user);
+}
+
+static void
+questions_are_answered_in_their_order_without_waiting(void **state)
+{
+    struct user user = {0};
+    char local[16];
+    struct user_directory *directory = *state;
+    if (!*state)
+        skip();
+    for (int i = 0; i < 300; i++) {
+        snprintf(local, sizeof local, "q%d%s", i, i == 50 ? "-die-once" : "");
+        assert_int_equal(user_directory_ask(directory, local, &user), USER_WAIT);
+    }
+    for (int i = 0; i < 300; i++) {
+        enum user_status status;
+        while ((status = user_directory_collect(directory, &user)) == USER_WAIT)
+            usleep(1000);
+        assert_int_equal(status, USER_FOUND);
+        snprintf(local, sizeof local, "q%d%s", i, i == 50 ? "-die-once" : "");
+        assert_string_equal(user.ext, local);
+    }
+    assert_int_equal(user_directory_collect(directory, &user), USER_ERROR);
+    user_free(&user);
+}
+
+/* bin/qmail-getpw -S: everybody is 8001, but for some who do harm. */
+static int
+be_helper(void)
+{
+    struct handoff packet = {0};
+    stralloc answer = STRALLOC_ZERO;
+    while (handoff_receive(0, &packet) == HANDOFF_DONE) {
+        const char *local = handoff_string(&packet, 1);
+        if (strcmp(local, "die") == 0)
+            _exit(1); /* dead, without the leak check */
+        if (strstr(local, "die-once") && mkdir("died/now", 0700) == 0)
+            _exit(1); /* dead, without the leak check */
+        if (strstr(local, "die-once"))
+            rmdir("died/now");
+        static const char head[] = "user\0someone\0"
+                                   "8001\0"
+                                   "8002\0"
+                                   "/h\0"
+                                   "-";
+        if (strcmp(local, "error") == 0)
+            text_copy_bytes(&answer, "error\0no", 9);
+        else if (!text_copy_bytes(&answer, head, sizeof head) ||
+                 !text_append_bytes(&answer, local, strlen(local) + 1))
+            _exit(1); /* dead, without the leak check */
+        struct handoff_parts parts = {.strings = answer.s, .strings_len = answer.len};
+        handoff_send(0, &parts);
+    }
+    handoff_free(&packet);
+    stralloc_free(&answer);
+    return 0;
+}
+
+static bool
+make_home(const char *program)
+{
+    char command[1024];
+    snprintf(command, sizeof command,
+             "cd %s && chmod 755 . && mkdir -m 777 died && mkdir bin users control && cp "
+             "%s bin/qmail-getpw && "
+             "chmod 755 bin/qmail-getpw && echo qmailp:nobody > control/accounts",
+             folder, program);
+    return system(command) == 0 && chdir(folder) == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_exact_entry_beats_a_wildcard, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_longest_wildcard_wins_and_keeps_the_rest,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(case_does_not_matter_but_is_kept_in_the_extension,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_record_that_is_none_is_a_temporary_error,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_table_without_the_record_of_last_bytes_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_table_is_seen_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_helper_answers_what_the_table_does_not,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_helper_that_dies_is_started_again_and_asked_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            questions_are_answered_in_their_order_without_waiting, set_up, tear_down),
+    };
+    char program[400];
+    if (argc == 2 && strcmp(argv[1], "-S") == 0)
+        return be_helper();
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len < 0)
+        return 1;
+    program[len] = '\0';
+    if (!mkdtemp(folder) || !make_home(program))
+        return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    (void)argv;
+    snprintf(program, sizeof program, "rm -rf %s", folder);
+    return system(program) != 0 || failed;
+}
