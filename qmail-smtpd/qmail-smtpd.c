@@ -35,6 +35,6 @@ main(int argc, char **argv)
     if (!home_enter())
         die_temp("enter", home_path());
     sig_ignore(SIGPIPE); /* a client that went away is noticed by its EPIPE */
-    smtp_session_init(&session, STDIN_FILENO, STDOUT_FILENO);
+    smtp_session_init(&session, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO);
     return smtp_session_run(&session);
 }

@@ -58,12 +58,13 @@ replace_local_literal(stralloc *address)
 
 /* The log says once why nothing is taken. */
 static void
-warn_of_missing_rcpthosts(struct rcpthosts *rcpthosts)
+warn_of_missing_rcpthosts(struct smtp_session *session)
 {
     static const char text[] = "qmail-smtpd: warning: there is no control/rcpthosts: "
                                "mail is refused for every domain\n";
-    if (rcpthosts->is_missing && write(STDERR_FILENO, text, sizeof text - 1) > 0)
-        rcpthosts->is_missing = false;
+    bool *is_missing = &session->policy.rcpthosts.is_missing;
+    if (*is_missing && write(session->log_fd, text, sizeof text - 1) > 0)
+        *is_missing = false;
 }
 
 static enum smtp_reply
@@ -77,7 +78,7 @@ check_policy(struct smtp_session *session, const char *address)
     case SMTP_VERDICT_YES:
         break;
     case SMTP_VERDICT_NO:
-        warn_of_missing_rcpthosts(&session->policy.rcpthosts);
+        warn_of_missing_rcpthosts(session);
         return SMTP_NO_RELAY;
     case SMTP_VERDICT_ERROR:
         return SMTP_NO_CONTROL;

@@ -86,7 +86,7 @@ log_refusal(struct smtp_session *session, const char *reply, const char *subject
     if (ok && subject)
         ok = text_append(line, ": ") &&
              text_append_safe(line, subject, strnlen(subject, LOG_SUBJECT_MAX), 0);
-    if (ok && text_append(line, "\n") && write(STDERR_FILENO, line->s, line->len) < 0)
+    if (ok && text_append(line, "\n") && write(session->log_fd, line->s, line->len) < 0)
         line->len = 0;
 }
 

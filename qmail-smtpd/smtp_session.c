@@ -48,12 +48,13 @@ read_timeout(unsigned int *timeout_s)
 }
 
 bool
-smtp_session_init(struct smtp_session *session, int in_fd, int out_fd)
+smtp_session_init(struct smtp_session *session, int in_fd, int out_fd, int log_fd)
 {
     unsigned int timeout_s = DEFAULT_TIMEOUT_S;
     size_t stream_len = sizeof session->stream; /* large, and it has its own init */
 
     memset((char *)session + stream_len, 0, sizeof *session - stream_len);
+    session->log_fd = log_fd;
     smtp_policy_init(&session->policy);
     injection_init(&session->injection);
     session->remote_ip = environment("TCPREMOTEIP", "unknown");

@@ -16,6 +16,7 @@ struct smtp_session {
     struct smtp_stream stream;
     bool is_over;
     int exit_code; /* once it is over */
+    int log_fd;
 
     /* both sides, from tcpserver's environment */
     const char *remote_ip;
@@ -46,7 +47,7 @@ struct smtp_session {
  * directory is the home.
  * returns  true, or false: control files are unreadable, memory is short; the client then gets
  *          its 421 from smtp_session_run */
-bool smtp_session_init(struct smtp_session *session, int in_fd, int out_fd);
+bool smtp_session_init(struct smtp_session *session, int in_fd, int out_fd, int log_fd);
 
 /* Serve the client until it leaves. returns the exit code: 0 after QUIT, else 1 */
 int smtp_session_run(struct smtp_session *session);
