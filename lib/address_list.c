@@ -10,9 +10,11 @@
 
 enum { COLUMNS = 72 };
 
+enum piece_kind { PIECE_ADDRESS, PIECE_GROUP_START, PIECE_GROUP_END, PIECE_COMMENT };
+
 /* An element of the list in its final form; all of them lie in list.pieces_text, last first. */
 struct piece {
-    enum { PIECE_ADDRESS, PIECE_GROUP_START, PIECE_GROUP_END, PIECE_COMMENT } kind;
+    enum piece_kind kind;
     size_t begin;
     size_t end;
 };
@@ -87,7 +89,7 @@ append_address(struct list *list, bool with_brackets)
 }
 
 static enum address_list_status
-add_piece(struct list *list, int kind, size_t begin)
+add_piece(struct list *list, enum piece_kind kind, size_t begin)
 {
     struct piece piece = {.begin = begin, .end = list->pieces_text.len};
     piece.kind = kind;
