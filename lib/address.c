@@ -154,21 +154,23 @@ static enum address_status
 skip_route(const char **at)
 {
     stralloc ignored = STRALLOC_ZERO;
-    enum address_status status = ADDRESS_OK;
+    enum address_status status;
 
-    while (**at == '@' && status == ADDRESS_OK) {
-        ++*at;
+    for (;;) {
+        ++*at; /* the '@' */
         ignored.len = 0;
         status = take_domain(&ignored, at);
-        if (status == ADDRESS_OK && **at == ',' && (*at)[1] == '@')
-            ++*at;
-        else if (status == ADDRESS_OK && *(*at)++ == ':')
+        if (status != ADDRESS_OK || (*at)[0] != ',' || (*at)[1] != '@')
             break;
-        else if (status == ADDRESS_OK)
-            status = ADDRESS_BAD;
+        ++*at;
     }
     stralloc_free(&ignored);
-    return status;
+    if (status != ADDRESS_OK)
+        return status;
+    if (**at != ':')
+        return ADDRESS_BAD;
+    ++*at;
+    return ADDRESS_OK;
 }
 
 /* Mailbox of RFC 5321 4.1.2, also without a domain. */

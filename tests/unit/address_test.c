@@ -92,6 +92,9 @@ refuses_what_is_no_path(void **state)
         "<\"\x01\"@b>",
         "<a@[192.0.2.1>",
         "<(c)a@b>",
+        "@2",
+        "<@a,@b",
+        "<@a:b@c,@d:e@f>",
         "<<a@b>>",
         "@",
     };
