@@ -120,8 +120,7 @@ static _Noreturn void
 refuse_field(const stralloc *field)
 {
     stralloc reason = STRALLOC_ZERO;
-    const char *newline = memchr(field->s, '\n', field->len);
-    size_t len = newline ? (size_t)(newline - field->s) : field->len;
+    size_t len = strcspn(field->s, "\r\n"); /* s[len] is '\0' */
     if (!text_copy(&reason, "invalid header field: ") ||
         !text_append_safe(&reason, field->s, len < 200 ? len : 200, false))
         die_temp("allocate", "memory");
