@@ -18,6 +18,18 @@ cut_trailing_blanks(stralloc *value)
         value->len--;
 }
 
+/* Read a line without its end and trailing blanks. returns as skagetln_loose: for a last line
+ * without newline that puts a '\0' in place of it, and counts it (skalibs 2.13). */
+static int
+read_line(buffer *input, stralloc *line)
+{
+    int status = skagetln_loose(input, line, '\n');
+    if (status > 0)
+        line->len--;
+    cut_trailing_blanks(line);
+    return status;
+}
+
 /* Append the '\0' that every text has behind it, and do not count it. */
 static bool
 terminate(stralloc *value)
@@ -39,7 +51,7 @@ control_read_line(stralloc *value, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         buffer_init(&input, &buffer_read, fd, storage, sizeof storage);
-        int status = skagetln_loose(&input, value, '\n');
+        int status = read_line(&input, value);
         fd_close(fd); /* keeps errno */
         if (status < 0)
             return CONTROL_ERROR;
@@ -48,7 +60,6 @@ control_read_line(stralloc *value, const char *path)
     } else {
         return CONTROL_ERROR;
     }
-    cut_trailing_blanks(value);
     return terminate(value) ? found : CONTROL_ERROR;
 }
 
@@ -77,8 +88,7 @@ control_read_list(stralloc *list, const char *path)
     if (fd < 0)
         return errno == ENOENT ? CONTROL_ABSENT : CONTROL_ERROR;
     buffer_init(&input, &buffer_read, fd, storage, sizeof storage);
-    while ((status = skagetln_loose(&input, &line, '\n')) > 0) {
-        cut_trailing_blanks(&line);
+    while ((status = read_line(&input, &line)) > 0) {
         if (line.len && line.s[0] != '#' && line.s[0]) {
             if (!stralloc_0(&line) || !stralloc_cats(list, line.s) || !stralloc_0(list)) {
                 status = -1;

@@ -76,6 +76,7 @@ add_lines(struct cdb_maker *maker, int fd)
     buffer_init(&input, &buffer_read, fd, storage, sizeof storage);
     for (size_t number = 1; (status = skagetln_loose(&input, &line, '\n')) > 0;
          number++, line.len = 0) {
+        line.len--; /* the newline, or the '\0' that stands for a missing one */
         cut_blanks(&line);
         if (!line.len || line.s[0] == '#')
             continue;

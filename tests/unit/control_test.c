@@ -61,6 +61,7 @@ reads_the_first_line_without_trailing_blanks(void **state)
     (void)state;
     assert_line("one \t\ntwo\n", "one");
     assert_line("  one two", "  one two");
+    assert_line("one \t", "one");
     assert_line("", "");
     assert_line("\nx\n", "");
     assert_line("one\r\n", "one");
