@@ -11,7 +11,7 @@
  * memfd, or in an unlinked file of our own spawner. */
 
 struct message {
-    const char *bytes; /* len of them; lines end with LF */
+    const char *bytes; /* len of them, LF line ends; null after a large message_copy() */
     size_t len;
     int fd; /* seekable, holds the message and only it; -1: not (yet) there; owned */
     void *mapping; /* private */
@@ -25,7 +25,8 @@ struct message {
 bool message_take(struct message *message, struct handoff *packet);
 
 /* Read the first len bytes of file, a queue file, into a message that a delivery process may
- * see: memory when small, else a sealed memfd up to 1 MiB, else an unlinked copy in dir.
+ * see: memory when small, else a sealed memfd up to 2 MiB, else an unlinked copy in dir; then it
+ * is there to be attached or opened, and bytes stays null.
  * file stays the caller's. returns true, or false with errno */
 bool message_copy(struct message *message, int file, uint64_t len, const char *dir);
 

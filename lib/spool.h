@@ -11,7 +11,7 @@
  * HANDOFF_BODY_MAX on, an unlinked file in queue/drop (else in $TMPDIR, else in /tmp) above
  * SPOOL_MEMFD_MAX. Nothing of it has a name, so a killed program leaves nothing behind. */
 
-enum { SPOOL_MEMFD_MAX = 1024 * 1024 };
+enum { SPOOL_MEMFD_MAX = 2 * 1024 * 1024 };
 
 struct spool {
     stralloc pending; /* bytes not yet in fd; all of them when fd is -1 */
