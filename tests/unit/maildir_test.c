@@ -1,0 +1,234 @@
+#include "maildir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "text.h"
+
+static const struct local_job job = {.local = "joe",
+                                     .domain = "a.example",
+                                     .sender = "s@b.example",
+                                     .id = 1763635154123456};
+
+static void
+make(stralloc *name, struct local_job changed, const char *path, unsigned int nth)
+{
+    assert_true(maildir_make_name(name, &changed, path, nth));
+}
+
+static void
+names_a_delivery_of_the_queue_always_alike(void **state)
+{
+    stralloc name = STRALLOC_ZERO, again = STRALLOC_ZERO;
+    (void)state;
+    make(&name, job, "./Maildir/", 0);
+    make(&again, job, "./Maildir/", 0);
+    assert_string_equal(name.s, again.s);
+    assert_memory_equal(name.s, "1763635154.Q1763635154123456R", 29);
+    assert_null(strpbrk(name.s, "/:"));
+    stralloc_free(&name);
+    stralloc_free(&again);
+}
+
+static void
+names_different_deliveries_differently(void **state)
+{
+    stralloc name = STRALLOC_ZERO, other = STRALLOC_ZERO;
+    struct local_job changed = job;
+    (void)state;
+    make(&name, job, "./Maildir/", 0);
+    make(&other, job, "./Maildir/", 1);
+    assert_string_not_equal(name.s, other.s);
+    make(&other, job, "./Other/", 0);
+    assert_string_not_equal(name.s, other.s);
+    changed.local = "joe-x";
+    make(&other, changed, "./Maildir/", 0);
+    assert_string_not_equal(name.s, other.s);
+    changed = job;
+    changed.domain = "b.example";
+    make(&other, changed, "./Maildir/", 0);
+    assert_string_not_equal(name.s, other.s);
+    changed = job;
+    changed.local = "jo";
+    changed.domain = "ea.example";
+    make(&other, changed, "./Maildir/", 0);
+    assert_string_not_equal(name.s, other.s);
+    changed = job;
+    changed.id++;
+    make(&other, changed, "./Maildir/", 0);
+    assert_string_not_equal(name.s, other.s);
+    stralloc_free(&name);
+    stralloc_free(&other);
+}
+
+static void
+names_a_delivery_by_hand_uniquely(void **state)
+{
+    stralloc name = STRALLOC_ZERO, other = STRALLOC_ZERO;
+    struct local_job by_hand = job;
+    (void)state;
+    by_hand.id = 0;
+    make(&name, by_hand, "./Maildir/", 0);
+    make(&other, by_hand, "./Maildir/", 0);
+    assert_string_not_equal(name.s, other.s);
+    stralloc_free(&name);
+    stralloc_free(&other);
+}
+
+static void
+counts_equal_paths(void **state)
+{
+    stralloc list = STRALLOC_ZERO;
+    (void)state;
+    assert_int_equal(maildir_count_path(&list, "a"), 0);
+    assert_true(text_copy_bytes(&list, "a\0b\0a", 6));
+    assert_int_equal(maildir_count_path(&list, "a"), 2);
+    assert_int_equal(maildir_count_path(&list, "c"), 0);
+    stralloc_free(&list);
+}
+
+struct fixture {
+    char path[32];
+    struct maildir maildir;
+    struct local_lines lines;
+    struct message message;
+};
+
+static int
+set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    strcpy(fixture->path, "/tmp/maildir_test.XXXXXX");
+    *state = fixture;
+    if (!mkdtemp(fixture->path))
+        return -1;
+    int base = open(fixture->path, O_PATH | O_DIRECTORY);
+    bool ok = mkdirat(base, "tmp", 0700) == 0 && mkdirat(base, "new", 0700) == 0 &&
+              mkdirat(base, "cur", 0700) == 0 &&
+              maildir_open(&fixture->maildir, base, ".");
+    close(base);
+    fixture->message = (struct message){.bytes = "body", .len = 4, .fd = -1};
+    return ok && local_lines_make(&fixture->lines, &job, 0) ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    stralloc command = STRALLOC_ZERO;
+    maildir_close(&fixture->maildir);
+    local_lines_free(&fixture->lines);
+    int result = text_copy(&command, "rm -rf ") && text_append(&command, fixture->path)
+                     ? system(command.s)
+                     : -1;
+    stralloc_free(&command);
+    free(fixture);
+    return result;
+}
+
+static void
+write_file(const struct fixture *fixture, const char *name)
+{
+    int fd = maildir_write(&fixture->maildir, name, &fixture->lines, &fixture->message);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void
+writes_lines_and_message_and_publishes_them(void **state)
+{
+    const struct fixture *fixture = *state;
+    char got[256] = "";
+
+    write_file(fixture, "a");
+    assert_int_equal(maildir_publish(&fixture->maildir, "a", "a"), MAILDIR_PUBLISHED);
+    int fd = openat(fixture->maildir.new, "a", O_RDONLY);
+    assert_true(read(fd, got, sizeof got - 1) > 0);
+    close(fd);
+    assert_string_equal(got,
+                        "Return-Path: <s@b.example>\nDelivered-To: joe@a.example\nbody");
+}
+
+static void
+does_not_publish_twice(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct stat status;
+
+    write_file(fixture, "a");
+    assert_int_equal(maildir_publish(&fixture->maildir, "a", "a"), MAILDIR_PUBLISHED);
+    write_file(fixture, "t");
+    assert_int_equal(maildir_publish(&fixture->maildir, "t", "a"), MAILDIR_WAS_THERE);
+    assert_int_equal(fstatat(fixture->maildir.tmp, "t", &status, 0), -1);
+    assert_int_equal(maildir_publish(&fixture->maildir, "gone", "a"), MAILDIR_WAS_THERE);
+    assert_int_equal(maildir_publish(&fixture->maildir, "gone", "b"),
+                     MAILDIR_PUBLISH_ERROR);
+}
+
+static void
+replaces_what_a_killed_delivery_left(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct stat status;
+
+    write_file(fixture, "a");
+    int fd = openat(fixture->maildir.tmp, "a", O_WRONLY);
+    assert_int_equal(ftruncate(fd, 1000000), 0);
+    close(fd);
+    write_file(fixture, "a");
+    assert_int_equal(fstatat(fixture->maildir.tmp, "a", &status, 0), 0);
+    assert_true(status.st_size < 1000);
+}
+
+static void
+finds_names_with_and_without_flags(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct maildir *maildir = &fixture->maildir;
+    uint64_t *hashes;
+    size_t count;
+
+    write_file(fixture, "a");
+    assert_false(maildir_has(maildir, "a"));
+    assert_int_equal(maildir_publish(maildir, "a", "a"), MAILDIR_PUBLISHED);
+    assert_true(maildir_has(maildir, "a"));
+    assert_int_equal(renameat(maildir->new, "a", maildir->base, "cur/a:2,FS"), 0);
+    assert_true(maildir_has(maildir, "a"));
+    assert_false(maildir_has(maildir, ""));
+    assert_false(maildir_has(maildir, "a:"));
+    assert_true(maildir_list(maildir, &hashes, &count));
+    assert_true(maildir_list_has(hashes, count, "a"));
+    assert_false(maildir_list_has(hashes, count, "b"));
+    free(hashes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_a_delivery_of_the_queue_always_alike),
+        cmocka_unit_test(names_different_deliveries_differently),
+        cmocka_unit_test(names_a_delivery_by_hand_uniquely),
+        cmocka_unit_test(counts_equal_paths),
+        cmocka_unit_test_setup_teardown(writes_lines_and_message_and_publishes_them,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(does_not_publish_twice, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(replaces_what_a_killed_delivery_left, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(finds_names_with_and_without_flags, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
