@@ -23,11 +23,13 @@ enum {
     JOB_STRINGS = 11,
     MAILDIRS_PER_JOB = 8, /* more are a child's work */
     GRACE_US = 1000000,   /* between the acceptance of a message and its first delivery */
+    LINGER_MS = 20,       /* for the next batch: its flush makes our renames durable */
 };
 
 struct session {
     int socket;
     bool is_closed;          /* no more jobs will come */
+    bool is_quiet;           /* nothing came while we lingered */
     uint64_t suspect_before; /* queue ids below may have been delivered already */
     struct handoff packet;
     struct durable durable;
@@ -93,6 +95,7 @@ turn(struct session *session)
     session->filled = session->published;
     session->published = filled;
     session->cache.round++;
+    session->is_quiet = false;
     return ok;
 }
 
@@ -285,16 +288,26 @@ take_jobs(struct session *session)
     return ok;
 }
 
-/* Sleep until there is a job, or a child has something to say. */
+/* Sleep until there is a job, a child has something to say, or the time is over (-1: never). */
 static bool
-wait_for_work(struct session *session)
+wait_for_work(struct session *session, int timeout_ms)
 {
     struct pollfd entries[1 + LOCAL_CHILDREN_POLLS];
     size_t count = local_children_poll(&session->children, entries);
 
     if (!session->is_closed)
         entries[count++] = (struct pollfd){.fd = session->socket, .events = POLLIN};
-    return poll(entries, (nfds_t)count, -1) >= 0 || errno == EINTR;
+    int ready = poll(entries, (nfds_t)count, timeout_ms);
+    session->is_quiet = ready == 0;
+    return ready >= 0 || errno == EINTR;
+}
+
+/* The users see what is published; only its report waits. It waits for the flush of the next
+ * batch, which a busy sender brings at once, and not for ever. */
+static bool
+must_finish(const struct session *session)
+{
+    return session->published->job_count && (session->is_quiet || session->is_closed);
 }
 
 static bool
@@ -306,12 +319,14 @@ serve(struct session *session)
         ok = take_jobs(session) && local_children_serve(&session->children);
         if (!ok)
             break;
-        if (session->filled->job_count || session->published->job_count)
+        if (session->filled->job_count || must_finish(session))
             ok = turn(session);
+        else if (session->published->job_count)
+            ok = wait_for_work(session, LINGER_MS);
         else if (session->is_closed && local_children_idle(&session->children))
             break;
         else
-            ok = wait_for_work(session);
+            ok = wait_for_work(session, -1);
     }
     return ok;
 }
