@@ -5,7 +5,7 @@
  * stdin   one message, lines ended by LF, a file from its current offset on or a pipe;
  *         with -S a SEQPACKET socket: "job", number, queue id, host, sender, recipient... with
  *         the message come in, "report", number, one K, Z or D text per recipient go out;
- *         EOF, or 5 idle seconds, end the session
+ *         EOF ends the session; after 5 idle seconds the connection is given up
  * stdout  recipient reports (r accepted, s temporary, h permanent; as many as were asked), then
  *         one message report (K, Z, D); letter, text, NUL each. Nothing with -S
  * env     QMAILHOME  the home

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/socket.h>
-
 #include "handoff.h"
 #include "message.h"
 #include "text.h"
@@ -30,7 +28,7 @@ struct slot {
 struct session {
     struct remote *remote;
     int socket;
-    bool is_ending; /* we have said that we take no more jobs */
+    bool has_queue; /* jobs come faster than we send: look for the next one early */
     struct slot slots[2];
     stralloc report;
 };
@@ -89,7 +87,7 @@ receive(struct session *session, struct slot *slot)
     case HANDOFF_DONE:
         return take_job(session, slot) ? NEXT_JOB : NEXT_ERROR;
     case HANDOFF_WAIT:
-        return session->is_ending ? NEXT_END : NEXT_WAIT;
+        return NEXT_WAIT;
     case HANDOFF_CLOSED:
         return NEXT_END;
     case HANDOFF_ERROR:
@@ -102,25 +100,24 @@ receive(struct session *session, struct slot *slot)
 static enum next
 wait_for_job(struct session *session, struct slot *slot)
 {
-    for (;;) {
+    for (bool has_waited = false;; has_waited = true) {
         enum next next = receive(session, slot);
-        if (next != NEXT_WAIT)
+        if (next != NEXT_WAIT) {
+            session->has_queue = !has_waited;
             return next;
+        }
         struct pollfd pollers[2] = {
             {.fd = session->socket, .events = POLLIN},
             {.fd = session->remote->client.fd, .events = POLLIN}, /* -1 is passed over */
         };
-        int ready = poll(pollers, 2, REMOTE_SESSION_IDLE_MS);
+        bool is_connected = session->remote->client.fd >= 0;
+        int ready = poll(pollers, 2, is_connected ? REMOTE_SESSION_IDLE_MS : -1);
         if (ready < 0 && errno != EINTR)
             return NEXT_ERROR;
         if (ready > 0 && pollers[1].revents)
             smtp_client_close(&session->remote->client, false);
-        if (ready == 0) {
-            /* Idle. A job may be on its way this very moment: what was sent before this call
-             * is still read below, what comes later fails at the sender with EPIPE. */
-            shutdown(session->socket, SHUT_RD);
-            session->is_ending = true;
-        }
+        if (ready == 0)
+            remote_hang_up(session->remote); /* when to end is the other side's to say */
     }
 }
 
@@ -162,8 +159,9 @@ work(struct session *session, struct slot *current, struct slot *ahead)
     enum next next = NEXT_WAIT;
 
     if (current->is_ready && remote_send(session->remote, &current->job)) {
-        if (session->remote->client.has_pipelining)
+        if (session->remote->client.has_pipelining && session->has_queue)
             next = receive(session, ahead);
+        session->has_queue = next == NEXT_JOB;
         if (next == NEXT_JOB && ahead->is_ready)
             remote_send_ahead(session->remote, &ahead->job);
         remote_finish(session->remote, &current->job);
@@ -204,7 +202,7 @@ free_slot(struct slot *slot)
 bool
 remote_session_run(struct remote *remote, int socket)
 {
-    struct session session = {.remote = remote, .socket = socket};
+    struct session session = {.remote = remote, .socket = socket, .has_queue = true};
     session.slots[0].message.fd = session.slots[1].message.fd = -1;
 
     int flags = fcntl(socket, F_GETFL);

@@ -355,7 +355,7 @@ def test_a_server_tired_of_messages_is_called_again(routed):
 
 
 def test_jobs_that_wait_travel_with_the_message_before(routed):
-    """Two jobs at hand: MAIL, RCPT and DATA of the second come with the end of the first."""
+    """Jobs queue up: MAIL, RCPT and DATA of the third come with the end of the second."""
     go = threading.Event()
 
     def data(_):
@@ -365,36 +365,40 @@ def test_jobs_that_wait_travel_with_the_message_before(routed):
         session.send(1, "there.example", "one@here.example", ["you@there.example"], MESSAGE)
         wait_for(lambda: peer.commands and b"DATA" in peer.commands[0], "DATA")
         session.send(2, "there.example", "two@here.example", ["you@there.example"], MESSAGE)
+        session.send(3, "there.example", "three@here.example", ["you@there.example"], MESSAGE)
         go.set()
-        reports = [session.report(), session.report()]
-    assert [r[0] for r in reports] == [1, 2] and all(r[1][0].startswith("K") for r in reports)
-    assert any(p.startswith(b"Subject") and b"\r\n.\r\nMAIL FROM:<two@here.example>" in p for p in peer.packets)
+        reports = [session.report() for _ in range(3)]
+    assert [r[0] for r in reports] == [1, 2, 3] and all(r[1][0].startswith("K") for r in reports)
+    assert any(p.startswith(b"Subject") and b"\r\n.\r\nMAIL FROM:<three@here.example>" in p for p in peer.packets)
 
 
 def test_a_job_sent_ahead_survives_the_connection(routed):
-    """The connection dies with the first message's reply, the second job already on its way: it is sent again."""
+    """The connection dies with a message's reply, the next job already on its way: it is sent again."""
     go = threading.Event()
 
     def data(_):
         go.wait(PATIENCE)
         return b"354 go"
-    ends = [b"421 4.3.2 bye", b"250 ok"]
+    ends = [b"250 ok", b"421 4.3.2 bye", b"250 ok"]
     with Peer(data=data, end=lambda _: ends.pop(0)) as peer, routed.session() as session:
         session.send(1, "there.example", "one@here.example", ["you@there.example"], MESSAGE)
         wait_for(lambda: peer.commands and b"DATA" in peer.commands[0], "DATA")
         session.send(2, "there.example", "two@here.example", ["you@there.example"], MESSAGE)
+        session.send(3, "there.example", "three@here.example", ["you@there.example"], MESSAGE)
         go.set()
+        assert session.report()[1][0].startswith("K")
         assert session.report()[1][0].startswith("Z")
         assert session.report()[1][0].startswith("K")
     assert len(peer.connections) == 2
 
 
-def test_an_idle_session_ends(routed):
-    """Without jobs a session says QUIT and ends by itself."""
+def test_an_idle_connection_is_given_up(routed):
+    """Without jobs the connection ends with QUIT after some seconds; the session goes on."""
     with Peer() as peer, routed.session() as session:
         session.job(1)
-        assert session.process.wait(PATIENCE) == 0
-        assert peer.commands[0][-1] == b"QUIT"
+        wait_for(lambda: peer.commands[0][-1] == b"QUIT", "QUIT")
+        assert session.job(2)[1][0].startswith("K")
+    assert len(peer.commands) == 2
 
 
 def test_what_is_no_job_ends_the_session(routed):
