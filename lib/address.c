@@ -178,8 +178,11 @@ static enum address_status
 take_mailbox(stralloc *raw, const char **at)
 {
     enum address_status status = take_local(raw, at);
-    if (status != ADDRESS_OK || **at != '@')
+    if (status != ADDRESS_OK)
         return status;
+    if (**at !=
+        '@') /* raw, "a@b" in quotes would get a domain, and "" is the null sender */
+        return raw->len && !memchr(raw->s, '@', raw->len) ? ADDRESS_OK : ADDRESS_BAD;
     ++*at;
     status = append(raw, '@');
     return status == ADDRESS_OK ? take_domain(raw, at) : status;

@@ -44,8 +44,8 @@ smtp_policy_databytes(struct smtp_policy *policy, uint64_t *value)
     struct smtp_limit *limit = &policy->databytes;
     const char *own = getenv("DATABYTES");
     if (!limit->is_known && own) {
-        /* a limit that cannot be understood must not become none */
-        limit->is_known = uint640_scan(own, &limit->value) != 0;
+        /* empty is none, as in qmail; what cannot be understood must not become none */
+        limit->is_known = !*own || uint640_scan(own, &limit->value) != 0;
         if (!limit->is_known)
             return false;
     }

@@ -163,6 +163,15 @@ status_len(const char *text, char class)
     return is_digit(text[at]) || text[at] == '.' ? 0 : at;
 }
 
+/* The length of text without blanks and line ends at its end. */
+static size_t
+trimmed_len(const char *text, size_t len)
+{
+    while (len && strchr(" \t\r\n", text[len - 1]))
+        len--;
+    return len;
+}
+
 /* Make "554 5.7.1 text" of a text that has its status in front, behind as "(#5.7.1)", or nowhere.
  * otherwise  the status in the last case */
 static bool
@@ -174,22 +183,20 @@ make_refusal(stralloc *out, const char *code, const char *text, const char *othe
     if (!text_copy(out, code) || !text_append(out, " "))
         return false;
     if (len && behind[2 + len] == ')') {
-        size_t text_len = (size_t)(behind - text);
-        while (text_len && text[text_len - 1] == ' ')
-            text_len--;
+        size_t text_len = trimmed_len(text, (size_t)(behind - text));
         return text_append_bytes(out, behind + 2, len) && text_append(out, " ") &&
                text_append_safe(out, text, text_len, false);
     }
     if (!status_len(text, *code))
         if (!text_append(out, otherwise) || !text_append(out, " "))
             return false;
-    return text_append_safe(out, text, strlen(text), false);
+    return text_append_safe(out, text, trimmed_len(text, strlen(text)), false);
 }
 
 static bool
 make_queue_refusal(stralloc *out, const struct injection_receipt *receipt)
 {
-    char letter = receipt->text.len ? receipt->text.s[0] : 0;
+    char letter = receipt->text.len > 2 ? receipt->text.s[0] : '\0'; /* as in notqmail */
     if (receipt->code == QUEUE_CUSTOM && letter == 'D')
         return make_refusal(out, "554", receipt->text.s + 1, "5.3.0");
     if (receipt->code == QUEUE_CUSTOM && letter == 'Z')

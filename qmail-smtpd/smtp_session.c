@@ -41,8 +41,10 @@ static bool
 read_timeout(unsigned int *timeout_s)
 {
     uint64_t value = DEFAULT_TIMEOUT_S;
-    if (control_read_number(&value, "control/timeoutsmtpd") == CONTROL_ERROR || !value)
+    if (control_read_number(&value, "control/timeoutsmtpd") == CONTROL_ERROR)
         return false;
+    if (!value) /* as in qmail */
+        value = 1;
     *timeout_s = (unsigned int)(value < TIMEOUT_MAX_S ? value : TIMEOUT_MAX_S);
     return true;
 }

@@ -202,6 +202,8 @@ def test_databytes(home):
     assert len(home.queued()) == 1
     with home.session(DATABYTES="0") as s:
         assert s.mail(big)[:3] == "250"
+    with home.session(DATABYTES="") as s:
+        assert s.mail(big)[:3] == "250"
     with home.session(DATABYTES="many") as s:
         assert s.say("EHLO c").startswith("421 4.3.0")
         assert s.reply() is None
@@ -256,7 +258,8 @@ def test_maxerrors(home):
     (31, "", "554 5.3.0 "), (11, "", "554 5.1.3 "), (53, "", "451 4.3.0 "), (71, "", "451 4.3.0 "),
     (74, "", "451 4.4.2 "), (120, "", "451 4.3.0 "), (40, "", "554 5.3.0 "), (99, "", "451 4.3.0 "),
     (82, "Dno thanks (#5.7.1)", "554 5.7.1 no thanks"), (82, "Znot now (#4.2.2)\n", "451 4.2.2 not now"),
-    (82, "D5.6.0 virus\r\n250 ok", "554 5.6.0 virus__250 ok"), (82, "Dno", "554 5.3.0 no"),
+    (82, "D5.6.0 virus\r\n250 ok", "554 5.6.0 virus__250 ok"), (82, "Dno\n", "554 5.3.0 no"),
+    (82, "D\n", "451 4.3.0 "),
     (82, "Zwait", "451 4.3.0 wait"), (82, "D(#4.7.1) odd", "554 5.3.0 (#4.7.1) odd"),
     (82, "Xodd", "451 4.3.0 "), (82, "", "451 4.3.0 "), (82, "D" + "y" * 600, "554 5.3.0 " + "y" * 254),
 ])
@@ -313,6 +316,16 @@ def test_timeout(home):
     with home.session() as s:
         assert s.begin()[:3] == "354"
         s.send("half a mess")
+        assert s.reply() == "451 4.4.2 timeout"
+    with home.session() as s:
+        assert s.begin()[:3] == "354"
+        for _ in range(200):
+            try:
+                s.send("x\r\n")
+            except OSError:
+                break
+            if not s.is_silent(0.1):
+                break
         assert s.reply() == "451 4.4.2 timeout"
     assert home.queued() == []
 
