@@ -48,22 +48,13 @@ is_comment(const struct list *list, size_t index)
     return type_at(list, index) == ADDRESS_TOKEN_COMMENT;
 }
 
-/* Append the source text of the tokens as it is, without line ends. */
+/* Append the source text of the tokens as it is. */
 static bool
 append_verbatim(stralloc *out, const struct list *list, struct range range)
 {
-    if (range.begin == range.end)
-        return true;
-    size_t end = list->tokens[range.end - 1].end;
-    for (size_t at = list->tokens[range.begin].begin; at < end; at++) {
-        bool is_lone_return =
-            list->text[at] == '\r' && at + 1 < end && list->text[at + 1] != '\n';
-        if (is_lone_return ? !text_append_bytes(out, " ", 1)
-                           : list->text[at] != '\r' && list->text[at] != '\n' &&
-                                 !text_append_bytes(out, list->text + at, 1))
-            return false;
-    }
-    return true;
+    return range.begin == range.end ||
+           address_tokens_append_source(out, list->text, list->tokens[range.begin].begin,
+                                        list->tokens[range.end - 1].end);
 }
 
 static bool
@@ -131,10 +122,24 @@ find_at(const struct list *list, struct range *range)
     return range->end;
 }
 
+/* The raw form of an address is divided at its last '@', and must be fit to be printed: a host
+ * has no quoting of its own. */
+static bool
+is_host(const stralloc *host)
+{
+    bool is_literal = host->len && host->s[0] == '[';
+    const char *forbidden = is_literal ? "()<>@,;\"\\" : "()<>@,;\"\\:[";
+    for (size_t i = 0; i < host->len; i++)
+        if ((unsigned char)host->s[i] <= ' ' || host->s[i] == 127 ||
+            strchr(forbidden, host->s[i]))
+            return false;
+    return !is_literal || memchr(host->s, ']', host->len) == host->s + host->len - 1;
+}
+
 /* Join words, dots and '@' to the text they mean. Blanks between words of a local part are
  * kept as one blank (it will be quoted). */
 static enum address_list_status
-read_part(stralloc *out, const struct list *list, struct range range, bool is_host)
+read_part(stralloc *out, const struct list *list, struct range range, bool wants_host)
 {
     bool after_word = false;
     out->len = 0;
@@ -147,7 +152,8 @@ read_part(stralloc *out, const struct list *list, struct range range, bool is_ho
             continue;
         if (!is_word && token->type != '.' && token->type != '@')
             return ADDRESS_LIST_SYNTAX;
-        if (is_host && ((is_word && after_word) || token->type == ADDRESS_TOKEN_QUOTED))
+        if (wants_host &&
+            ((is_word && after_word) || token->type == ADDRESS_TOKEN_QUOTED))
             return ADDRESS_LIST_SYNTAX;
         if (is_word && after_word && !text_append(out, " "))
             return ADDRESS_LIST_STOPPED;
@@ -156,7 +162,9 @@ read_part(stralloc *out, const struct list *list, struct range range, bool is_ho
             return ADDRESS_LIST_STOPPED;
         after_word = is_word;
     }
-    return memchr(out->s, '\0', out->len) ? ADDRESS_LIST_SYNTAX : ADDRESS_LIST_OK;
+    return memchr(out->s, '\0', out->len) || (wants_host && !is_host(out))
+               ? ADDRESS_LIST_SYNTAX
+               : ADDRESS_LIST_OK;
 }
 
 /* Understand the tokens of one address, and let the visitor see and change it. */

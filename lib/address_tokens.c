@@ -119,6 +119,29 @@ address_token_append(stralloc *out, const char *text, const struct address_token
     return true;
 }
 
+static bool
+is_line_end(char byte)
+{
+    return byte == '\r' || byte == '\n';
+}
+
+bool
+address_tokens_append_source(stralloc *out, const char *text, size_t begin, size_t end)
+{
+    for (size_t at = begin; at < end; at++) {
+        bool is_pair = text[at] == '\\' && at + 1 < end;
+        bool is_lone_return = text[at] == '\r' && at + 1 < end && text[at + 1] != '\n';
+        if (is_lone_return && !text_append_bytes(out, " ", 1))
+            return false;
+        if (is_line_end(text[at]) || (is_pair && is_line_end(text[at + 1])))
+            continue;
+        if (!text_append_bytes(out, text + at, is_pair ? 2 : 1))
+            return false;
+        at += is_pair;
+    }
+    return true;
+}
+
 bool
 address_token_is_word(const struct address_token *token)
 {

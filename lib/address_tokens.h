@@ -36,6 +36,11 @@ bool address_tokens_read(genalloc *tokens, const char *text, size_t len);
 bool address_token_append(stralloc *out, const char *text,
                           const struct address_token *token);
 
+/* Append the bytes from begin to before end as they are, but on one line: without line ends and
+ * the backslashes before them; a CR alone becomes a blank. returns false: no memory */
+bool address_tokens_append_source(stralloc *out, const char *text, size_t begin,
+                                  size_t end);
+
 bool address_token_is_word(const struct address_token *token);
 
 #endif

@@ -182,6 +182,12 @@ what_stands_right_of_a_mistake_is_seen(void **state)
     assert_list("<a@b c>, d", NULL, "{d}");
     assert_list("a@\"b\", d", NULL, "{d}");
     assert_list("g: h: a;;", NULL, "");
+    assert_list("a@[b@c], d", NULL, "{d}");
+    assert_list("a@b\\@c, d", NULL, "{d}");
+    assert_list("a@b\\:, d", NULL, "{d}");
+    assert_list("a@[b].c, d", NULL, "{d}");
+    assert_list("a@[IPv6:1::2], d", "a@[IPv6:1::2], d", "{d}{a|[IPv6:1::2]}");
+    assert_list("a@[], d", "a@[], d", "{d}{a|[]}");
 }
 
 static void

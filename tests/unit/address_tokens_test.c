@@ -106,6 +106,17 @@ words_mean_their_text_without_quoting(void **state)
     assert_means("[ 1.2 . 3\n ]", "[1.2.3]");
 }
 
+static void
+source_text_comes_on_one_line(void **state)
+{
+    static const char text[] = "a\r\n b\rc\\\nd\\\\\ne\\\"\\";
+    stralloc out = STRALLOC_ZERO;
+    (void)state;
+    assert_true(address_tokens_append_source(&out, text, 0, sizeof text - 1));
+    assert_string_equal(out.s, "a b cd\\\\e\\\"\\");
+    stralloc_free(&out);
+}
+
 int
 main(void)
 {
@@ -116,6 +127,7 @@ main(void)
         cmocka_unit_test(what_has_no_end_is_refused),
         cmocka_unit_test(a_backslash_at_the_end_is_a_word),
         cmocka_unit_test(words_mean_their_text_without_quoting),
+        cmocka_unit_test(source_text_comes_on_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

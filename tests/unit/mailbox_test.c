@@ -35,6 +35,8 @@ is_shown_quoted_and_sent_raw(void **state)
     assert_mailbox("joe smith", "x", "\"joe smith\"@x", "joe smith@x");
     assert_mailbox("joe", NULL, "joe", "joe");
     assert_mailbox("", NULL, "", "");
+    assert_mailbox("a@b", NULL, "\"a@b\"", "a@b");
+    assert_mailbox("", "x", "\"\"@x", "@x");
     assert_mailbox("a\"b", "[1.2]", "\"a\\\"b\"@[1.2]", "a\"b@[1.2]");
 }
 
