@@ -126,18 +126,27 @@ code_of_broken_packet(void)
     return errno == ENOMEM ? QUEUE_NO_MEMORY : QUEUE_BAD_ENVELOPE;
 }
 
+/* The next request. The keeper's word that all is verified is none, and the request that came
+ * right after it causes no event of its own (edge-triggered). */
+static enum handoff_status
+receive_request(struct server *server, const struct client *client)
+{
+    for (;;) {
+        enum handoff_status status = handoff_receive(client->socket, &server->packet);
+        const char *verb =
+            status == HANDOFF_DONE ? handoff_string(&server->packet, 0) : NULL;
+        if (!client->is_keeper || !verb || strcmp(verb, "settled") != 0)
+            return status;
+        server->is_verified = true;
+    }
+}
+
 static void
 hear(struct server *server, struct client *client)
 {
-    const char *verb;
-
-    switch (handoff_receive(client->socket, &server->packet)) {
+    switch (receive_request(server, client)) {
     case HANDOFF_DONE:
-        verb = handoff_string(&server->packet, 0);
-        if (client->is_keeper && verb && strcmp(verb, "settled") == 0)
-            server->is_verified = true;
-        else
-            request_take(server, client);
+        request_take(server, client);
         break;
     case HANDOFF_WAIT:
         break;
