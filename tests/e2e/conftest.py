@@ -22,14 +22,14 @@ SINGLE_UID = 4242
 
 
 def wait_for(condition, what="event", patience=None):
-    """Call condition until it gives something true, and return that."""
+    """Call condition until it gives something true, and return that. what: a text, or a function."""
     deadline = time.monotonic() + (patience or PATIENCE)
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for {what}")
+            raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -142,7 +142,7 @@ class Instance:
         def enough():
             mails = self.maildir(user, name)
             return mails if len(mails) >= count else None
-        return wait_for(enough, f"{count} messages for {user}\n{self.tail()}")
+        return wait_for(enough, lambda: f"{count} messages for {user}\n{self.tail()}")
 
     # -- processes --------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Instance:
         def enough():
             lines = [line for line in self.log(service) if word in line]
             return lines if len(lines) >= count else None
-        return wait_for(enough, f"{word!r} in the log of {service}\n{self.tail()}")
+        return wait_for(enough, lambda: f"{word!r} in the log of {service}\n{self.tail()}")
 
     def tail(self):
         """The end of every log, for failure messages."""
@@ -289,7 +289,7 @@ class Instance:
 
     def wait_empty(self):
         """Wait until the queue holds nothing."""
-        wait_for(lambda: not self.queue_files(), f"an empty queue\n{self.tail()}")
+        wait_for(lambda: not self.queue_files(), lambda: f"an empty queue\n{self.tail()}")
 
     wait_for = staticmethod(wait_for)
 
