@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mail.h"
+#include "mail_file.h"
 #include "pass.h"
 #include "send.h"
 

@@ -7,6 +7,7 @@
 #include <skalibs/types.h>
 
 #include "job.h"
+#include "mail_file.h"
 #include "pass.h"
 #include "send.h"
 #include "text.h"

@@ -1,6 +1,5 @@
 #include "mail.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,9 +24,8 @@ mail_recipient(const struct mail *mail, uint32_t index)
     return mail->file.envelope.s + mail->recipients[index].offset + 1;
 }
 
-/* Count the recipients to do and read the records about the message itself. */
-static void
-read_records(struct mail *mail)
+void
+mail_read_records(struct mail *mail)
 {
     size_t at = 0;
     char letter;
@@ -136,86 +134,12 @@ mail_find_group(const struct mail *mail, uint64_t destination)
     return NULL;
 }
 
-static size_t
-bytes_of(const struct mail *mail)
-{
-    return sizeof *mail + mail->file.envelope.a +
-           mail->recipient_count * sizeof *mail->recipients +
-           mail->group_count * sizeof *mail->groups;
-}
-
-static struct mail **
-bucket_of(struct mail_table *table, uint64_t id)
-{
-    uint64_t mixed = id * UINT64_C(0x9e3779b97f4a7c15);
-    return &table->buckets[mixed >> 52];
-}
-
 void
-mail_table_add(struct mail_table *table, struct mail *mail)
+mail_free(struct mail *mail)
 {
-    struct mail **bucket = bucket_of(table, mail->id);
-    mail->chain = *bucket;
-    *bucket = mail;
-    table->count++;
-    table->bytes += bytes_of(mail);
-}
-
-struct mail *
-mail_table_find(const struct mail_table *table, uint64_t id)
-{
-    uint64_t mixed = id * UINT64_C(0x9e3779b97f4a7c15);
-    struct mail *found = table->buckets[mixed >> 52];
-    while (found && found->id != id)
-        found = found->chain;
-    return found;
-}
-
-void
-mail_table_destroy(struct mail_table *table, struct mail *mail)
-{
-    struct mail **link = bucket_of(table, mail->id);
-    while (*link && *link != mail)
-        link = &(*link)->chain;
-    if (*link) {
-        *link = mail->chain;
-        table->count--;
-        table->bytes -= bytes_of(mail);
-    }
     stralloc_free(&mail->file.envelope);
     stralloc_free(&mail->failures);
     free(mail->recipients);
     free(mail->groups);
     free(mail);
-}
-
-enum mail_status
-mail_read(struct mail **mail, uint64_t id, stralloc *bytes)
-{
-    struct mail *new = calloc(1, sizeof *new);
-    if (!new)
-        return MAIL_ERROR;
-    new->id = id;
-    bytes->len = 0;
-    int fd = mail_open(new);
-    enum mail_status status = MAIL_ERROR;
-    if (fd < 0) {
-        status = errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
-    } else {
-        enum queue_file_status read_status = queue_file_read_whole(fd, &new->file, bytes);
-        status = read_status == QUEUE_FILE_OK     ? MAIL_OK
-                 : read_status == QUEUE_FILE_TORN ? MAIL_BAD
-                                                  : MAIL_ERROR;
-        mail_close(fd);
-    }
-    if (status == MAIL_OK) {
-        read_records(new);
-        *mail = new;
-        return MAIL_OK;
-    }
-    int saved = errno;
-    stralloc_free(&new->file.envelope);
-    free(new);
-    errno = saved;
-    return status;
 }

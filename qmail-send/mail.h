@@ -2,7 +2,6 @@
 #define MAIL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <skalibs/stralloc.h>
@@ -63,35 +62,6 @@ struct mail {
     struct mail *chain;
 };
 
-enum { MAIL_BUCKETS = 4096 };
-
-/* The messages being worked on. All zero is an empty one. */
-struct mail_table {
-    struct mail *buckets[MAIL_BUCKETS];
-    size_t count;
-    size_t bytes; /* of all envelopes and indexes */
-};
-
-enum mail_status {
-    MAIL_OK,
-    MAIL_GONE,  /* there is no such file */
-    MAIL_BUSY,  /* being written by qmail-queued: it will tell */
-    MAIL_BAD,   /* no message: set aside */
-    MAIL_ERROR, /* errno tells: try again later */
-};
-
-/* Read queue/mess/<split>/<id> into a new *mail.
- * bytes    see queue_file_read_whole(): message and all, if small */
-enum mail_status mail_read(struct mail **mail, uint64_t id, stralloc *bytes);
-
-struct mail_check {
-    uint64_t next_try_s;
-    uint64_t bytes; /* the size of the file */
-};
-
-/* Check a file found in the directory, checksum and all, and find when it is due. */
-enum mail_status mail_check(uint64_t id, struct mail_check *found, stralloc *scratch);
-
 /* Find where each recipient goes. returns true, or false with errno */
 bool mail_make_groups(struct mail *mail, const struct config *config,
                       const struct destination_table *destinations, struct route *route);
@@ -102,27 +72,9 @@ const char *mail_recipient(const struct mail *mail, uint32_t index);
 /* The group of this destination, or null. */
 struct mail_group *mail_find_group(const struct mail *mail, uint64_t destination);
 
-/* Write to the file: recipients first..first+count-1 that are in this state become done. */
-bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
-                     enum recipient_state state);
+/* Count the recipients to do and read birth, uid and qp from the envelope. */
+void mail_read_records(struct mail *mail);
 
-/* Write the header with next try and tries. returns true, or false with errno */
-bool mail_write_header(const struct mail *mail);
-
-/* Open the file for reading. returns the descriptor, or -1 with errno */
-int mail_open(const struct mail *mail);
-
-/* Close it; keeps errno. */
-void mail_close(int fd);
-
-/* Remove the file, or move it to queue/bad. returns true, or false with errno */
-bool mail_unlink(uint64_t id);
-bool mail_set_aside(uint64_t id);
-
-void mail_table_add(struct mail_table *table, struct mail *mail);
-struct mail *mail_table_find(const struct mail_table *table, uint64_t id);
-
-/* Take it out (if it is there) and free it. */
-void mail_table_destroy(struct mail_table *table, struct mail *mail);
+void mail_free(struct mail *mail);
 
 #endif

@@ -1,16 +1,14 @@
-#include "mail.h"
+#include "mail_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <sys/file.h>
 #include <sys/stat.h>
-
-/* The files of queue/mess, as mail.h promises. None stays open: a file that is needed again is
- * found in the cache, and a large queue needs no descriptors. */
 
 static int
 open_id(uint64_t id, int flags)
@@ -33,6 +31,36 @@ mail_close(int fd)
     int saved = errno;
     close(fd);
     errno = saved;
+}
+
+enum mail_status
+mail_read(struct mail **mail, uint64_t id, stralloc *bytes)
+{
+    struct mail *new = calloc(1, sizeof *new);
+    if (!new)
+        return MAIL_ERROR;
+    new->id = id;
+    bytes->len = 0;
+    int fd = mail_open(new);
+    enum mail_status status = MAIL_ERROR;
+    if (fd < 0) {
+        status = errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
+    } else {
+        enum queue_file_status read_status = queue_file_read_whole(fd, &new->file, bytes);
+        status = read_status == QUEUE_FILE_OK     ? MAIL_OK
+                 : read_status == QUEUE_FILE_TORN ? MAIL_BAD
+                                                  : MAIL_ERROR;
+        mail_close(fd);
+    }
+    if (status == MAIL_OK) {
+        mail_read_records(new);
+        *mail = new;
+        return MAIL_OK;
+    }
+    int saved = errno;
+    mail_free(new);
+    errno = saved;
+    return status;
 }
 
 /* fd is the file: is it one message, complete and nobody else's? */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "delivery.h"
+#include "mail_file.h"
 #include "send.h"
 
 enum {
@@ -274,7 +275,7 @@ pass_pause(struct send *send, struct destination *destination)
 void
 pass_stop(struct send *send)
 {
-    for (size_t i = 0; i < MAIL_BUCKETS; i++)
+    for (size_t i = 0; i < MAIL_TABLE_BUCKETS; i++)
         for (struct mail *mail = send->mails.buckets[i]; mail; mail = mail->chain) {
             mail->posted = 0;
             mail->group_next = mail->group_count;

@@ -14,7 +14,7 @@
 #include "handoff.h"
 #include "id_queue.h"
 #include "id_set.h"
-#include "mail.h"
+#include "mail_table.h"
 #include "route.h"
 #include "scan.h"
 #include "schedule.h"

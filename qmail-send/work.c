@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "delivery.h"
+#include "mail_file.h"
 #include "pass.h"
 #include "send.h"
 

@@ -1,0 +1,51 @@
+#ifndef MAIL_FILE_H
+#define MAIL_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <skalibs/stralloc.h>
+
+#include "mail.h"
+
+/* The files of queue/mess. None stays open: a file that is needed again is found in the cache, and
+ * a large queue needs no descriptors. */
+
+enum mail_status {
+    MAIL_OK,
+    MAIL_GONE,  /* there is no such file */
+    MAIL_BUSY,  /* being written by qmail-queued: it will tell */
+    MAIL_BAD,   /* no message: to be set aside */
+    MAIL_ERROR, /* errno tells: try again later */
+};
+
+/* Read queue/mess/<split>/<id> into a new *mail.
+ * bytes    see queue_file_read_whole(): message and all, if small */
+enum mail_status mail_read(struct mail **mail, uint64_t id, stralloc *bytes);
+
+struct mail_check {
+    uint64_t next_try_s;
+    uint64_t bytes; /* the size of the file */
+};
+
+/* Check a file found in the directory, checksum and all, and find when it is due. */
+enum mail_status mail_check(uint64_t id, struct mail_check *found, stralloc *scratch);
+
+/* Write to the file: recipients first..first+count-1 that are in this state become done. */
+bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
+                     enum recipient_state state);
+
+/* Write the header with next try and tries. returns true, or false with errno */
+bool mail_write_header(const struct mail *mail);
+
+/* Open the file for reading. returns the descriptor, or -1 with errno */
+int mail_open(const struct mail *mail);
+
+/* Close it; keeps errno. */
+void mail_close(int fd);
+
+/* Remove the file, or move it to queue/bad. returns true, or false with errno */
+bool mail_unlink(uint64_t id);
+bool mail_set_aside(uint64_t id);
+
+#endif
