@@ -79,7 +79,8 @@ append_label(struct name *name, const unsigned char *label, size_t len)
 static void
 read_name(struct packet *packet, struct name *name)
 {
-    size_t at = packet->at, limit = packet->at, end = 0;
+    size_t at = packet->at, end = 0;
+    size_t limit = at;
 
     name->len = 0;
     while (!packet->failed) {
