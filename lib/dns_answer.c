@@ -199,6 +199,7 @@ collect(struct dns_answer *answer, struct packet packet, unsigned int records,
         uint16_t type, struct name *name)
 {
     const struct name wanted = *name;
+    struct name target;
     bool has_alias = false;
 
     while (records-- && !packet.failed) {
@@ -209,8 +210,12 @@ collect(struct dns_answer *answer, struct packet packet, unsigned int records,
             continue;
         if (resource.type == type && answer->count < DNS_RECORDS_MAX)
             packet.failed = !take_record(answer, &packet, &resource);
-        else if (resource.type == DNS_TYPE_CNAME)
-            has_alias = read_data_name(&packet, resource.data, &resource, name);
+        if (resource.type != DNS_TYPE_CNAME || type == DNS_TYPE_CNAME)
+            continue;
+        packet.failed = !read_data_name(&packet, resource.data, &resource, &target);
+        if (!packet.failed)
+            *name = target;
+        has_alias = true;
     }
     if (packet.failed)
         name->len = 0; /* no name is that short: says "failed" to the caller */

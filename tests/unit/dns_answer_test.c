@@ -165,6 +165,20 @@ an_alias_of_itself_ends(void **state)
 }
 
 static void
+an_alias_without_end_spoils_the_answer(void **state)
+{
+    (void)state;
+    struct maker maker;
+    struct dns_answer answer = {.count = 0};
+    begin(&maker, ANSWER, 2, DNS_TYPE_A);
+    RECORD(&maker, DNS_TYPE_CNAME,
+           "\1y\3net"); /* its name goes on into the next record */
+    RECORD(&maker, DNS_TYPE_A, "\1\2\3\4");
+    assert_int_equal(parse(&answer, &maker, DNS_TYPE_A), DNS_TEMPORARY);
+    dns_answer_free(&answer);
+}
+
+static void
 records_of_other_names_do_not_count(void **state)
 {
     (void)state;
@@ -301,6 +315,7 @@ main(void)
         cmocka_unit_test(follows_aliases_in_any_order),
         cmocka_unit_test(an_alias_that_leads_out_of_the_packet_is_told),
         cmocka_unit_test(an_alias_of_itself_ends),
+        cmocka_unit_test(an_alias_without_end_spoils_the_answer),
         cmocka_unit_test(records_of_other_names_do_not_count),
         cmocka_unit_test(the_response_code_decides),
         cmocka_unit_test(every_cut_packet_is_harmless),
