@@ -71,11 +71,10 @@ enum queue_file_status queue_file_read_whole(int fd, struct queue_file *file,
 bool queue_file_next(const struct queue_file *file, size_t *at, char *letter,
                      const char **text);
 
-/* Overwrite the header in place. returns true, or false with errno */
 bool queue_file_write_header(int fd, const struct queue_file *file);
 
 /* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file
- * and in file->envelope. returns true, or false with errno */
+ * and in file->envelope. Both change the file in place, and return true, or false with errno. */
 bool queue_file_mark_done(int fd, struct queue_file *file, size_t offset);
 
 #endif
