@@ -12,7 +12,7 @@
 #include "crc32c.h"
 #include "text.h"
 
-enum { CHUNK = 256 * 1024 };
+enum { CHUNK = 256 * 1024, FILLER_LEN = 11 /* blanks before the last newline */ };
 
 unsigned int
 queue_file_folder(uint64_t id)
@@ -146,7 +146,8 @@ parse_footer(const char *text, off_t size, struct footer *footer)
         return false;
     if (!scan_field(field, 20, 10, &footer->message_len) ||
         !scan_field(field + 21, 10, 10, &footer->envelope_len) ||
-        !scan_field(field + 32, 8, 16, &footer->crc))
+        !scan_field(field + 32, 8, 16, &footer->crc) || field[20] != ' ' ||
+        field[31] != ' ' || strspn(field + 40, " ") != FILLER_LEN)
         return false;
     return footer->envelope_len >= QUEUE_FILE_HEADER_LEN &&
            footer->envelope_len <= QUEUE_FILE_ENVELOPE_MAX &&

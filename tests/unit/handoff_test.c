@@ -1,0 +1,225 @@
+#include "handoff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <skalibs/djbunix.h>
+
+#include <cmocka.h>
+
+static int
+open_fds(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void
+carries_strings_body_and_descriptors(void **state)
+{
+    (void)state;
+    static const char strings[] = "job\0\0third";
+    int ends[2], pipe_ends[2];
+    struct handoff packet = {0};
+    char byte;
+
+    assert_true(handoff_pair(ends));
+    assert_int_equal(pipe(pipe_ends), 0);
+    const struct handoff_parts parts = {.strings = strings,
+                                        .strings_len = sizeof strings,
+                                        .body = "a\0b",
+                                        .body_len = 3,
+                                        .fds = pipe_ends,
+                                        .fd_count = 2};
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+    assert_string_equal(handoff_string(&packet, 0), "job");
+    assert_string_equal(handoff_string(&packet, 1), "");
+    assert_string_equal(handoff_string(&packet, 2), "third");
+    assert_null(handoff_string(&packet, 3));
+    assert_int_equal(packet.body_len, 3);
+    assert_memory_equal(packet.body, "a\0b", 3);
+    assert_int_equal(packet.fd_count, 2);
+    assert_true(fcntl(packet.fds[0], F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(write(packet.fds[1], "x", 1), 1);
+    assert_int_equal(read(pipe_ends[0], &byte, 1), 1);
+    handoff_free(&packet);
+    for (int i = 0; i < 2; i++) {
+        close(ends[i]);
+        close(pipe_ends[i]);
+    }
+}
+
+static void
+carries_the_largest_packet(void **state)
+{
+    (void)state;
+    int ends[2];
+    int fds[HANDOFF_FDS_MAX];
+    struct handoff packet = {0};
+    char *strings = malloc(HANDOFF_STRINGS_MAX);
+    char *body = malloc(HANDOFF_BODY_MAX);
+    assert_true(strings && body && handoff_pair(ends));
+    memset(strings, 's', HANDOFF_STRINGS_MAX);
+    strings[HANDOFF_STRINGS_MAX - 1] = '\0';
+    memset(body, 'b', HANDOFF_BODY_MAX);
+    for (int i = 0; i < HANDOFF_FDS_MAX; i++)
+        fds[i] = ends[0];
+    struct handoff_parts parts = {.strings = strings,
+                                  .strings_len = HANDOFF_STRINGS_MAX,
+                                  .body = body,
+                                  .body_len = HANDOFF_BODY_MAX,
+                                  .fds = fds,
+                                  .fd_count = HANDOFF_FDS_MAX};
+    int before = open_fds();
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+    assert_int_equal(packet.body_len, HANDOFF_BODY_MAX);
+    assert_memory_equal(packet.body, body, HANDOFF_BODY_MAX);
+    assert_int_equal(packet.fd_count, HANDOFF_FDS_MAX);
+    handoff_free(&packet);
+    assert_int_equal(open_fds(), before);
+    parts.body_len++;
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_ERROR);
+    assert_int_equal(errno, EMSGSIZE);
+    free(strings);
+    free(body);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+the_next_packet_closes_what_was_not_taken(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct handoff packet = {0};
+    assert_true(handoff_pair(ends));
+    const struct handoff_parts parts = {.fds = ends, .fd_count = 2};
+    int before = open_fds();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+        assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+        assert_int_equal(open_fds(), before + 2);
+    }
+    int taken = packet.fds[0];
+    packet.fds[0] = -1;
+    handoff_free(&packet);
+    assert_int_equal(open_fds(), before + 1);
+    close(taken);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+a_packet_that_is_no_handoff_is_an_error_and_the_next_one_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } bad[] = {
+        {"x", 1},               /* shorter than the length */
+        {"\x05\0\0\0abc\0", 8}, /* strings longer than the packet */
+        {"\x03\0\0\0abcd", 8},  /* last string without NUL */
+        {"\xff\xff\xff\xff"
+         "abc\0",
+         8}, /* absurd */
+    };
+    int ends[2];
+    struct handoff packet = {0};
+    const struct handoff_parts good = {.strings = "ok", .strings_len = 3};
+    assert_true(handoff_pair(ends));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(send(ends[0], bad[i].bytes, bad[i].len, 0), bad[i].len);
+        assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_ERROR);
+        assert_int_equal(errno, EPROTO);
+        assert_null(handoff_string(&packet, 0));
+        assert_int_equal(packet.body_len, 0);
+        assert_int_equal(handoff_send(ends[0], &good), HANDOFF_DONE);
+        assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+        assert_string_equal(handoff_string(&packet, 0), "ok");
+    }
+    handoff_free(&packet);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+tells_waiting_from_closed(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct handoff packet = {0};
+    const struct handoff_parts parts = {.strings = "x", .strings_len = 2};
+    assert_true(handoff_pair(ends));
+    assert_true(ndelay_on(ends[0]) == 0 && ndelay_on(ends[1]) == 0);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_WAIT);
+    enum handoff_status status;
+    while ((status = handoff_send(ends[0], &parts)) == HANDOFF_DONE)
+        ;
+    assert_int_equal(status, HANDOFF_WAIT);
+    close(ends[1]);
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_CLOSED);
+    assert_int_equal(handoff_receive(ends[0], &packet), HANDOFF_CLOSED);
+    handoff_free(&packet);
+    close(ends[0]);
+}
+
+static void
+listens_with_the_wanted_mode_in_place_of_an_old_socket(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/handoff_test.XXXXXX";
+    struct stat status;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(handoff_connect("socket"), -1);
+    assert_int_equal(errno, ENOENT);
+    int old = handoff_listen("socket", 0600);
+    assert_true(old >= 0);
+    close(old);
+    assert_int_equal(handoff_connect("socket"), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    int listener = handoff_listen("socket", 0666);
+    assert_true(listener >= 0);
+    assert_int_equal(stat("socket", &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0666);
+    int client = handoff_connect("socket");
+    assert_true(client >= 0);
+    close(client);
+    close(listener);
+    unlink("socket");
+    char path[200];
+    memset(path, 'x', sizeof path);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(handoff_listen(path, 0600), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+    assert_int_equal(chdir("/"), 0);
+    rmdir(folder);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(carries_strings_body_and_descriptors),
+        cmocka_unit_test(carries_the_largest_packet),
+        cmocka_unit_test(the_next_packet_closes_what_was_not_taken),
+        cmocka_unit_test(
+            a_packet_that_is_no_handoff_is_an_error_and_the_next_one_is_read),
+        cmocka_unit_test(tells_waiting_from_closed),
+        cmocka_unit_test(listens_with_the_wanted_mode_in_place_of_an_old_socket),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
