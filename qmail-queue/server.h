@@ -12,11 +12,12 @@
 #include "handoff.h"
 #include "keeper.h"
 #include "queue_file.h"
+#include "spool.h"
 #include "trigger.h"
 
 /* qmail-queued's event loop. */
 
-enum { SERVER_ROLES = 3, SERVER_BUFFER = 1024 * 1024 };
+enum { SERVER_ROLES = 3, SERVER_BUFFER = SPOOL_MEMFD_MAX };
 
 /* What an event is about, beyond the clients' numbers. */
 enum { SERVER_LISTENER = 1 << 30, SERVER_SIGNAL, SERVER_FLUSHER, SERVER_TIMER };
