@@ -176,7 +176,7 @@ class Instance:
     def wait_ready(self, *services):
         for service in services or SERVICES:
             folder = self.home / "service" / service
-            wait_for(lambda: self.run("s6-svok", folder, check=False).returncode == 0,
+            wait_for(lambda: self.run("s6-svstat", folder, check=False).returncode == 0,
                      f"supervision of {service}")
             done = self.run("s6-svwait", "-U", "-t", PATIENCE * 1000, folder, check=False,
                             timeout=PATIENCE + 10)

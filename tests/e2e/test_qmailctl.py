@@ -73,6 +73,7 @@ def test_cdb_compiles_the_rules_and_keeps_the_old_ones_on_error(instance):
 
 def test_pause_and_cont(instance):
     """pause: mail is queued and not delivered; cont goes on."""
+    instance.wait_empty()
     before = len(instance.maildir("alice"))
     instance.run("s6-svc", "-p", instance.home / "service/qmail-send")
     instance.inject(b"Subject: paused\n\n", "s@x.example", "alice@me.example")
