@@ -138,6 +138,8 @@ receive_request(struct server *server, const struct client *client)
         if (!client->is_keeper || !verb || strcmp(verb, "settled") != 0)
             return status;
         server->is_verified = true;
+        /* What a killed predecessor wrote whole, qmail-send may never have heard of. */
+        server->trigger.wants_scan = true;
     }
 }
 
