@@ -30,7 +30,7 @@ enum dot_qmail_home
 dot_qmail_open_home(const char *path, int *fd)
 {
     /* O_PATH: a home without read permission for its owner is enough */
-    *fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0)
         return DOT_QMAIL_HOME_ERROR;
     enum dot_qmail_home home = dot_qmail_check_home(*fd);

@@ -22,6 +22,10 @@ struct local_plan {
 bool local_plan_make(struct local_plan *plan, const struct local_job *job, bool rehearse,
                      struct local_result *result);
 
+/* The part of it that looks at the message: make plan->lines, look for a mail loop. */
+bool local_plan_check_message(struct local_plan *plan, const struct local_job *job,
+                              struct local_result *result);
+
 /* Close and free; *plan may be used again. */
 void local_plan_free(struct local_plan *plan);
 

@@ -53,18 +53,34 @@ find_instructions(struct local_plan *plan, const struct local_job *job,
                                     "4.3.0");
 }
 
+static bool
+make_lines(struct local_plan *plan, const struct local_job *job,
+           struct local_result *result)
+{
+    return local_lines_make(&plan->lines, job, (int64_t)time(NULL)) ||
+           local_result_defer(result, "out of memory (#4.3.0)");
+}
+
+bool
+local_plan_check_message(struct local_plan *plan, const struct local_job *job,
+                         struct local_result *result)
+{
+    if (!make_lines(plan, job, result))
+        return false;
+    if (local_job_loops(job, &plan->lines))
+        return local_result_refuse(
+            result, "this mail loops: it already has this Delivered-To line (#5.4.6)");
+    return true;
+}
+
 bool
 local_plan_make(struct local_plan *plan, const struct local_job *job, bool rehearse,
                 struct local_result *result)
 {
-    if (!open_home(plan, job->home, rehearse, result))
-        return false;
-    if (!local_lines_make(&plan->lines, job, (int64_t)time(NULL)))
-        return local_result_defer(result, "out of memory (#4.3.0)");
-    if (!rehearse && local_job_loops(job, &plan->lines))
-        return local_result_refuse(
-            result, "this mail loops: it already has this Delivered-To line (#5.4.6)");
-    return find_instructions(plan, job, result);
+    return open_home(plan, job->home, rehearse, result) &&
+           (rehearse ? make_lines(plan, job, result)
+                     : local_plan_check_message(plan, job, result)) &&
+           find_instructions(plan, job, result);
 }
 
 void

@@ -10,20 +10,19 @@
 
 #include <skalibs/types.h>
 
-#include "dot_line.h"
 #include "exitcode.h"
 #include "handoff.h"
 #include "local_child.h"
 #include "local_deliver.h"
 #include "local_report.h"
+#include "local_route.h"
 #include "maildir_batch.h"
 #include "text.h"
 
 enum {
     JOB_STRINGS = 11,
-    MAILDIRS_PER_JOB = 8, /* more are a child's work */
-    GRACE_US = 1000000,   /* between the acceptance of a message and its first delivery */
-    LINGER_MS = 20,       /* for the next batch: its flush makes our renames durable */
+    GRACE_US = 1000000, /* between the acceptance of a message and its first delivery */
+    LINGER_MS = 20,     /* for the next batch: its flush makes our renames durable */
 };
 
 struct session {
@@ -37,13 +36,8 @@ struct session {
     struct maildir_batch batches[2];
     struct maildir_batch *filled, *published;
     struct local_children children;
+    struct local_routes routes;
     struct local_plan plan; /* memory to reuse */
-};
-
-/* The Maildir lines of a job. */
-struct targets {
-    const char *paths[MAILDIRS_PER_JOB];
-    unsigned int count;
 };
 
 static uint64_t
@@ -108,40 +102,23 @@ finish_batches(struct session *session)
     return ok;
 }
 
-/* Does the job go to Maildirs and nothing else? The lines are cut into pieces if so. */
 static bool
-only_maildirs(struct dot_qmail *file, struct targets *targets)
-{
-    struct dot_lines lines;
-    struct dot_line line;
-
-    targets->count = 0;
-    dot_lines_start(&lines, file->text.s, file->text.len, file->forward_only);
-    while (dot_lines_next(&lines, &line)) {
-        if (line.kind == DOT_LINE_NOTHING)
-            continue;
-        if (line.kind != DOT_LINE_MAILDIR || targets->count == MAILDIRS_PER_JOB)
-            return false;
-        targets->paths[targets->count++] = line.text;
-    }
-    return true;
-}
-
-static bool
-add_file(struct session *session, const struct local_job *job,
-         const struct targets *targets, unsigned int index)
+add_file(struct session *session, const struct local_job *job, struct local_route *route,
+         unsigned int index)
 {
     const struct local_plan *plan = &session->plan;
-    const char *path = targets->paths[index];
+    const char *path = route->paths[index];
     stralloc name = STRALLOC_ZERO;
     unsigned int nth = 0;
 
     for (unsigned int i = 0; i < index; i++)
-        nth += strcmp(targets->paths[i], path) == 0;
-    struct maildir_slot *slot =
-        maildir_cache_get(&session->cache, plan->home, job->home, path);
-    bool ok = slot && maildir_make_name(&name, job, path, nth) &&
-              maildir_batch_add(session->filled, slot, &name, job, &plan->lines);
+        nth += strcmp(route->paths[i], path) == 0;
+    if (!route->slots[index])
+        route->slots[index] =
+            maildir_cache_get(&session->cache, plan->home, job->home, path);
+    bool ok =
+        route->slots[index] && maildir_make_name(&name, job, path, nth) &&
+        maildir_batch_add(session->filled, route->slots[index], &name, job, &plan->lines);
     stralloc_free(&name);
     return ok;
 }
@@ -149,17 +126,18 @@ add_file(struct session *session, const struct local_job *job,
 /* returns  true: the job is in the batch; false with errno */
 static bool
 add_to_batch(struct session *session, const char *number, const struct local_job *job,
-             const struct targets *targets)
+             struct local_route *route)
 {
     if (!maildir_batch_begin(session->filled, number))
         return false;
-    for (unsigned int i = 0; i < targets->count; i++)
-        if (!add_file(session, job, targets, i)) {
+    for (unsigned int i = 0; i < route->count; i++)
+        if (!add_file(session, job, route, i)) {
             int saved = errno;
             maildir_batch_cancel(session->filled);
             errno = saved;
             return false;
         }
+    route->round = session->cache.round;
     return true;
 }
 
@@ -171,19 +149,17 @@ report(struct session *session, const char *number, struct local_result *result)
 
 static bool
 deliver_in_batch(struct session *session, const char *number, const struct local_job *job,
-                 const struct targets *targets)
+                 struct local_route *route)
 {
     struct local_result result = {0};
 
-    if (!maildir_batch_has_room(session->filled, targets->count) &&
-        !finish_batches(session))
-        return false;
-    if (add_to_batch(session, number, job, targets))
+    if (add_to_batch(session, number, job, route))
         return true;
     if (errno == EBUSY) { /* of descriptors: go on when no Maildir is in use */
         if (!finish_batches(session))
             return false;
-        if (add_to_batch(session, number, job, targets))
+        memset(route->slots, 0, sizeof route->slots);
+        if (add_to_batch(session, number, job, route))
             return true;
     }
     bool is_missing = errno == ENOENT || errno == ENOTDIR;
@@ -194,23 +170,39 @@ deliver_in_batch(struct session *session, const char *number, const struct local
     return ok;
 }
 
+/* A job whose .qmail file has not been read in this round. */
+static bool
+deliver_anew(struct session *session, const char *number, struct local_job *job,
+             struct local_result *result)
+{
+    if (!local_plan_make(&session->plan, job, false, result))
+        return report(session, number, result);
+    struct local_route *route =
+        local_route_make(&session->routes, job, &session->plan.file);
+    if (route)
+        return deliver_in_batch(session, number, job, route);
+    if (local_children_add(&session->children, number, job)) {
+        job->message = (struct message){.fd = -1}; /* the children have it */
+        return true;
+    }
+    local_result_defer_errno(result, "start", "a process", "4.3.0");
+    return report(session, number, result);
+}
+
 static bool
 deliver(struct session *session, const char *number, struct local_job *job)
 {
     struct local_result result = {0};
-    struct targets targets;
-    bool ok = true;
+    struct local_route *route =
+        local_route_find(&session->routes, job, session->cache.round);
+    bool ok;
 
-    if (!local_plan_make(&session->plan, job, false, &result))
+    if (!route)
+        ok = deliver_anew(session, number, job, &result);
+    else if (local_plan_check_message(&session->plan, job, &result))
+        ok = deliver_in_batch(session, number, job, route);
+    else
         ok = report(session, number, &result);
-    else if (only_maildirs(&session->plan.file, &targets))
-        ok = deliver_in_batch(session, number, job, &targets);
-    else if (!local_children_add(&session->children, number, job)) {
-        local_result_defer_errno(&result, "start", "a process", "4.3.0");
-        ok = report(session, number, &result);
-    } else {
-        job->message = (struct message){.fd = -1}; /* the children have it */
-    }
     local_result_free(&result);
     if (session->plan.home >= 0)
         close(session->plan.home);
@@ -270,6 +262,8 @@ take_jobs(struct session *session)
     bool ok = true;
 
     for (unsigned int i = 0; ok && !session->is_closed && i < MAILDIR_BATCH_JOBS; i++) {
+        if (!maildir_batch_has_room(session->filled, LOCAL_ROUTE_MAILDIRS))
+            return true;
         switch (handoff_receive(session->socket, &session->packet)) {
         case HANDOFF_DONE:
             ok = serve_job(session);
@@ -349,6 +343,7 @@ local_session_run(int socket)
     maildir_batch_free(session->filled);
     maildir_batch_free(session->published);
     maildir_cache_free(&session->cache, (int64_t)time(NULL));
+    local_routes_free(&session->routes);
     local_plan_free(&session->plan);
     handoff_free(&session->packet);
     free(session);

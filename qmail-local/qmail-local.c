@@ -41,20 +41,35 @@ is_stable(int fd, const struct stat *status)
     return seals >= 0 ? (seals & F_SEAL_SHRINK) != 0 : status->st_nlink == 0;
 }
 
+/* Map the file on fd, which the message takes over. */
+static bool
+map_message(struct message *message, int fd)
+{
+    struct handoff packet = {.fd_count = 1};
+
+    packet.fds[0] = fd;
+    return fd >= 0 && message_take(message, &packet);
+}
+
+/* Copy the file into memory, or into a file of our own. */
+static bool
+copy_message(struct message *message, uint64_t len)
+{
+    if (!message_copy(message, 0, len, "/tmp"))
+        return false;
+    return message->bytes || map_message(message, message->fd);
+}
+
 static bool
 read_message(struct message *message, struct local_result *result)
 {
     struct stat status;
-    struct handoff packet = {.fd_count = 1};
 
     if (fstat(0, &status) < 0 || lseek(0, 0, SEEK_SET) < 0)
         return local_result_defer_errno(result, "rewind", "the message", "4.3.0");
-    if (!is_stable(0, &status))
-        return message_copy(message, 0, (uint64_t)status.st_size, "/tmp") ||
-               local_result_defer_errno(result, "read", "the message", "4.3.0");
-    packet.fds[0] = fcntl(0, F_DUPFD_CLOEXEC, 3);
-    return (packet.fds[0] >= 0 && message_take(message, &packet)) ||
-           local_result_defer_errno(result, "read", "the message", "4.3.0");
+    bool ok = is_stable(0, &status) ? map_message(message, fcntl(0, F_DUPFD_CLOEXEC, 3))
+                                    : copy_message(message, (uint64_t)status.st_size);
+    return ok || local_result_defer_errno(result, "read", "the message", "4.3.0");
 }
 
 static int

@@ -120,6 +120,12 @@ send_notice(const char *sender, const char *address, const stralloc *header, siz
     die_temp("queue the notice;", exitcode_queue_text(receipt.code));
 }
 
+static bool
+is_bounce(const char *sender)
+{
+    return !*sender || strcmp(sender, "#@[]") == 0;
+}
+
 int
 main(int argc, const char *const *argv)
 {
@@ -132,7 +138,7 @@ main(int argc, const char *const *argv)
     const char *sender = getenv("SENDER");
     if (!sender)
         die_perm("SENDER is not set");
-    if (!*sender || strcmp(sender, "#@[]") == 0)
+    if (is_bounce(sender))
         return 0;
     if (!header_read(&header, HEADER_MAX))
         die_temp("read", "the message");

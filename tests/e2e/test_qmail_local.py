@@ -433,6 +433,16 @@ def test_a_maildir_gets_the_message_as_it_is(local):
     assert local.deliver()[0] == 0 and len(local.files()) == 2  # by hand nothing is a repetition
 
 
+@pytest.mark.parametrize("size", [0, 1, 48 * 1024, 48 * 1024 + 1, 300_000, 5_000_000])
+def test_messages_of_every_size(local, size):
+    """To a Maildir and to a program, byte for byte."""
+    body = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
+    local.write(".qmail", "./Maildir/\n|cat >copy\n")
+    assert local.deliver(message=body) == (0, "did 1+0+1\n")
+    assert local.files()[0].split(b"\n", 2)[2] == body
+    assert (local.home / "copy").read_bytes() == body
+
+
 @pytest.mark.parametrize("line", ["./nowhere/", "./message/", "/nonexistent/Maildir/", "./half/"])
 def test_a_maildir_that_is_none_is_temporary(local, line):
     (local.home / "half/new").mkdir(parents=True)
