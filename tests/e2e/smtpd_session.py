@@ -64,7 +64,8 @@ class Session:
         self.client, server = socket.socketpair()
         base = {"PATH": os.environ["PATH"], "QMAILHOME": str(home.home), "KEPT": str(home.kept),
                 "QMAILQUEUE": str(home.queue_program), "TCPREMOTEIP": "192.0.2.9",
-                "TCPLOCALIP": "192.0.2.1", "TCPLOCALHOST": "mx.example"}
+                "TCPLOCALIP": "192.0.2.1", "TCPLOCALHOST": "mx.example",
+                "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
         base.update(env)
         env = {name: value for name, value in base.items() if value is not None}
         self.process = subprocess.Popen([home.programs / "bin/qmail-smtpd"], stdin=server, stdout=server,
