@@ -89,7 +89,7 @@ def test_pipelining(home):
     ("MAIL FROM:<\"a b\"@c>", "250 2.1.0"), ("NO\0OP", "500 5.5.2"), ("NOOP\rNOOP", "500 5.5.2"),
     ("NOOP " + "x" * 4080, "250 2.0.0"), ("NOOP " + "x" * 4100, "500 5.5.2"),
     ("NOOP " + "x" * 300000, "500 5.5.2"),
-])
+], ids=lambda value: repr(value)[:40])
 def test_replies(home, command, reply):
     """Each command gets its one reply, and the session goes on."""
     home.control(databytes=1000)
@@ -110,7 +110,7 @@ def test_replies(home, command, reply):
     ("RCPT TO:<a@HERE.example>", "250 2.1.5"), ("RCPT TO: a@x.sub.example", "250 2.1.5"),
     ("RCPT TO:<Postmaster>", "250 2.1.5"), ("RCPT TO:<a%else.example@here.example>", "250 2.1.5"),
     ("MAIL FROM:<c@d>", "503 5.5.1"), ("DATA", "503 5.5.1"),
-])
+], ids=lambda value: repr(value)[:40])
 def test_replies_after_mail(home, command, reply):
     """RCPT, and what else may follow MAIL."""
     with home.session() as s:
@@ -262,7 +262,7 @@ def test_maxerrors(home):
     (82, "D\n", "451 4.3.0 "),
     (82, "Zwait", "451 4.3.0 wait"), (82, "D(#4.7.1) odd", "554 5.3.0 (#4.7.1) odd"),
     (82, "Xodd", "451 4.3.0 "), (82, "", "451 4.3.0 "), (82, "D" + "y" * 600, "554 5.3.0 " + "y" * 254),
-])
+], ids=lambda value: repr(value)[:40])
 def test_queue_program_decides(home, code, text, reply):
     """The exit code of QMAILQUEUE, or its text on descriptor 6, becomes the reply: one line, always."""
     home.queue_answer(code, text)
@@ -297,6 +297,18 @@ def test_unusable_control_files(home, files, commands):
     assert s.code == 1
 
 
+def dribble(session, piece):
+    """Send a little every tenth of a second, until the server has had enough of it."""
+    for _ in range(100):
+        try:
+            session.send(piece)
+        except OSError:
+            return
+        if not session.is_silent(0.1):
+            return
+    raise AssertionError("the server listens to a dribble for ten seconds")
+
+
 def test_timeout(home):
     """control/timeoutsmtpd: a silent client, or one that only dribbles, is told so and left."""
     home.control(timeoutsmtpd=1)
@@ -305,13 +317,7 @@ def test_timeout(home):
         assert s.reply() is None
     assert s.code == 1
     with home.session() as s:
-        for _ in range(200):
-            try:
-                s.send("N")
-            except OSError:
-                break
-            if not s.is_silent(0.1):
-                break
+        dribble(s, "N")
         assert s.reply() == "451 4.4.2 timeout"
     with home.session() as s:
         assert s.begin()[:3] == "354"
@@ -319,13 +325,7 @@ def test_timeout(home):
         assert s.reply() == "451 4.4.2 timeout"
     with home.session() as s:
         assert s.begin()[:3] == "354"
-        for _ in range(200):
-            try:
-                s.send("x\r\n")
-            except OSError:
-                break
-            if not s.is_silent(0.1):
-                break
+        dribble(s, "x\r\n")
         assert s.reply() == "451 4.4.2 timeout"
     assert home.queued() == []
 
