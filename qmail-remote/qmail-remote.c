@@ -79,18 +79,17 @@ read_pipe(stralloc *message)
     }
 }
 
-/* Put the message on descriptor 0 into memory; it stays there until exit. */
+/* Put the message on descriptor 0 into memory: a file is mapped, anything else goes into storage. */
 static bool
-read_message(struct remote_job *job)
+read_message(struct remote_job *job, stralloc *storage)
 {
-    stralloc message = STRALLOC_ZERO;
     struct stat status;
 
     off_t offset = lseek(FD_MESSAGE, 0, SEEK_CUR);
     if (offset < 0 || fstat(FD_MESSAGE, &status) < 0 || !S_ISREG(status.st_mode)) {
-        bool ok = read_pipe(&message);
-        job->message = message.s ? message.s : "";
-        job->message_len = message.len;
+        bool ok = read_pipe(storage);
+        job->message = storage->s ? storage->s : "";
+        job->message_len = storage->len;
         return ok;
     }
     job->message = "";
@@ -109,10 +108,10 @@ read_message(struct remote_job *job)
 static void
 send_one(struct remote *remote, struct remote_job *job)
 {
-    stralloc out = STRALLOC_ZERO;
+    stralloc out = STRALLOC_ZERO, storage = STRALLOC_ZERO;
 
     if (remote_prepare(remote, job)) {
-        if (!read_message(job)) {
+        if (!read_message(job, &storage)) {
             if (!remote_report_message(&job->report, 'Z',
                                        "Unable to read message. (#4.3.0)\n"))
                 job->report.letter = 'Z';
@@ -127,6 +126,7 @@ send_one(struct remote *remote, struct remote_job *job)
         !write_all(FD_REPORT, out.s, out.len))
         die_temp("write", "report");
     stralloc_free(&out);
+    stralloc_free(&storage);
     remote_hang_up(remote);
 }
 
