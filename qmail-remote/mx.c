@@ -113,8 +113,11 @@ find_exchangers(struct search *search, const struct dns_answer *answer)
     if (!count)
         return MX_NULL;
     sort_exchangers(exchangers, count);
-    for (size_t i = 0; i < count && i < MX_HOSTS_MAX && !search->is_cut; i++)
+    for (size_t i = 0; i < count && !search->is_cut; i++) {
+        if (search->list->count >= MX_TARGETS_ENOUGH)
+            break;
         add_exchanger(search, exchangers[i].name, exchangers[i].preference);
+    }
     return verdict(search);
 }
 

@@ -10,7 +10,10 @@
 
 /* Who takes mail for a host, in the order in which to try: RFC 5321 5.1. */
 
-enum { MX_TARGETS_MAX = 32, MX_HOSTS_MAX = 16 };
+enum {
+    MX_TARGETS_MAX = 32,
+    MX_TARGETS_ENOUGH = 16, /* then no further exchanger is looked up */
+};
 
 struct mx_target {
     struct internet_address address;
