@@ -191,9 +191,9 @@ read_address(struct list *list, struct range range)
 static enum address_list_status
 take_bare(struct list *list, size_t tail_end)
 {
-    size_t begin = list->at;
-    size_t end = list->at;
-    size_t i = list->at;
+    const size_t end = list->at;
+    size_t begin = end;
+    size_t i = end;
     for (bool after_word = false; i > 0; i--) {
         if (is_comment(list, i - 1))
             continue;

@@ -74,7 +74,7 @@ forward(const char *dtline, const char *sender, const char *recipient)
     struct injection injection;
     struct injection_receipt receipt = {0};
 
-    injection_init(&injection);
+    injection_init_local(&injection);
     injection_start(&injection);
     (void)injection_put(&injection, dtline, strlen(dtline));
     put_message(&injection);

@@ -55,7 +55,7 @@ local_forward_send(const struct local_job *job, const struct local_lines *lines,
     struct injection injection;
     struct injection_receipt receipt = {0};
 
-    injection_init(&injection);
+    injection_init_local(&injection);
     injection_start(&injection);
     /* a failure stays in injection and comes out of injection_commit() */
     (void)(injection_put(&injection, lines->delivered_to.s, lines->delivered_to.len) &&

@@ -99,7 +99,7 @@ send_notice(const char *sender, const char *address, const stralloc *header, siz
     stralloc notice = STRALLOC_ZERO;
 
     make_notice(&notice, sender, address);
-    injection_init(&injection);
+    injection_init_local(&injection);
     injection_start(&injection);
     (void)(injection_put(&injection, notice.s, notice.len) &&
            injection_put(&injection, header->s, len));

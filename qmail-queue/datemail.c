@@ -28,13 +28,20 @@ path_of(const char *program)
     return path.s;
 }
 
+static char **
+allocate(size_t count)
+{
+    char **arguments = calloc(count, sizeof *arguments);
+    if (arguments)
+        return arguments;
+    die_temp("allocate", "memory");
+}
+
 int
 main(int argc, char **argv)
 {
     PROG = "datemail";
-    char **arguments = calloc((size_t)argc + 3, sizeof *arguments);
-    if (!arguments)
-        die_temp("allocate", "memory");
+    char **arguments = allocate((size_t)argc + 3);
     arguments[0] = path_of("predate");
     arguments[1] = path_of("sendmail");
     if (argc > 1)

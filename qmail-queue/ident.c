@@ -108,7 +108,7 @@ ident_ask(stralloc *info, const struct sockaddr *local, const struct sockaddr *r
 {
     struct sockaddr_storage here = {0};
     struct sockaddr_storage there = {0};
-    char answer[ANSWER_MAX + 1];
+    char answer[ANSWER_MAX + 1] = {0};
     char question[32];
     int64_t deadline_ms = now_ms() + (int64_t)timeout_s * 1000;
 

@@ -126,6 +126,15 @@ set_user(const char *sender)
     free(user);
 }
 
+static const char **
+allocate(size_t count)
+{
+    const char **arguments = calloc(count, sizeof *arguments);
+    if (arguments)
+        return arguments;
+    die_temp("allocate", "memory");
+}
+
 static _Noreturn void
 inject(const struct request *request, char **recipients)
 {
@@ -134,9 +143,7 @@ inject(const struct request *request, char **recipients)
         count++;
     if (!count && !request->takes_header)
         die_perm("no recipients: name them, or use -t to take them from the header");
-    const char **arguments = calloc(count + 6, sizeof *arguments);
-    if (!arguments)
-        die_temp("allocate", "memory");
+    const char **arguments = allocate(count + 6);
     size_t used = 0;
     arguments[used++] = "qmail-inject";
     arguments[used++] = request->takes_header ? "-H" : "-a";
