@@ -140,12 +140,13 @@ start_next(struct send *send, struct channel *channel, struct destination *desti
     struct job job = {.mail = mail, .destination = destination, .first = group->next};
     enum job_status status = job_send(send, channel, &job, group);
     pass_touch(send, mail);
-    if (status == JOB_TROUBLE) {
-        /* the file cannot be read now: as if the destination paused */
+    if (status == JOB_TROUBLE || status == JOB_MOVED) {
+        /* as if the destination paused, until the message is read anew */
         mail->posted--;
         for (; group->next < group->end; group->next++)
             mail->recipients[group->next].state = RECIPIENT_SKIPPED;
-        mail->skipped_until_s = send->now_s + DESTINATION_FIRST_PAUSE_S;
+        mail->skipped_until_s =
+            send->now_s + (status == JOB_MOVED ? 0 : DESTINATION_FIRST_PAUSE_S);
         return true;
     }
     if (status == JOB_STARTED) {
@@ -285,7 +286,7 @@ void
 delivery_receive(struct send *send, int index)
 {
     struct channel *channel = &send->channels[index];
-    for (int i = 0; i < REPORTS_PER_TURN; i++) {
+    for (int i = 0; i < REPORTS_PER_TURN && (i == 0 || channel->job_count); i++) {
         struct job job;
         enum handoff_status status = handoff_receive(channel->socket, &send->packet);
         if (status == HANDOFF_WAIT)

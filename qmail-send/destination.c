@@ -118,13 +118,15 @@ destination_fail(struct destination_table *table, struct destination *destinatio
 {
     if (destination_is_paused(destination, now_s))
         return false;
+    uint64_t retry_s = now_s + pause_after(destination->failures + 1);
+    if (!schedule_add(&table->wake, destination->hash, retry_s, false))
+        return false;
     if (destination->failures < FAILURES_MAX)
         destination->failures++;
     destination->failed_s = now_s;
-    destination->retry_s = now_s + pause_after(destination->failures);
+    destination->retry_s = retry_s;
     free(destination->last_failure);
     destination->last_failure = strdup(text);
-    (void)schedule_add(&table->wake, destination->hash, destination->retry_s, false);
     return true;
 }
 
@@ -145,8 +147,12 @@ destination_wake(struct destination_table *table, uint64_t now_s)
     while (schedule_first(&table->wake, &hash, &due_s, &unused) && due_s <= now_s) {
         schedule_remove_first(&table->wake);
         struct destination *woken = destination_find(table, hash);
-        if (!woken || !woken->failures || destination_is_paused(woken, now_s))
+        if (!woken || destination_is_paused(woken, now_s))
             continue;
+        if (!woken->failures) {
+            (void)destination_release(table, woken);
+            continue;
+        }
         if (woken->waiting.count || woken->running)
             return woken;
         /* nobody needs it; for as long again a failure would count as the next one */

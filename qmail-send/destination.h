@@ -61,7 +61,7 @@ bool destination_may_start(const struct destination *destination, uint64_t limit
                            uint64_t now_s);
 
 /* It did not answer: pause. Failures of jobs that began before the pause count as one.
- * returns  true if the pause begins (or for lack of memory: a pause nobody ends by itself) */
+ * returns  true if a pause begins; false if it pauses already, or there is no memory for it */
 bool destination_fail(struct destination_table *table, struct destination *destination,
                       uint64_t now_s, const char *text);
 

@@ -8,6 +8,8 @@
 
 /* The log lines of qmail-send: gathered, and written once per turn of the main loop. */
 
+enum { EVENT_LOG_MAX = 64 * 1024 }; /* more is written at once */
+
 /* All zero is an empty one. */
 struct event_log {
     stralloc pending;

@@ -67,8 +67,8 @@ gather(struct send *send, struct job *job, const struct mail_group *group,
                         mail_recipient(mail, job->first + job->count)))
             return false;
         /* what control/ says may have changed since the message was read */
-        if (job->count && (send->route.is_local ||
-                           strcmp(send->route.destination.s, job->destination->name)))
+        if (send->route.is_local != job->destination->is_local ||
+            strcmp(send->route.destination.s, job->destination->name))
             break;
         if (!job->count) {
             if (send->route.is_local || route_is_verp(mail_sender(mail)))
@@ -173,6 +173,10 @@ job_send(struct send *send, struct channel *channel, struct job *job,
     stralloc strings = STRALLOC_ZERO;
     job->number = send->next_number;
     bool ok = gather(send, job, group, &strings);
+    if (ok && !job->count) {
+        stralloc_free(&strings);
+        return JOB_MOVED;
+    }
     enum handoff_status status =
         ok ? send_packet(send, channel, job->mail, &strings) : HANDOFF_ERROR;
     int error = errno;

@@ -16,6 +16,7 @@ struct send;
 enum job_status {
     JOB_STARTED,
     JOB_BLOCKED, /* the spawner takes nothing now */
+    JOB_MOVED,   /* by what control/ says now, the recipient goes elsewhere */
     JOB_TROUBLE, /* the message cannot be read; logged */
 };
 

@@ -12,6 +12,7 @@ enum {
     DUE_PER_TURN = 32,
     UNSEEN_BYTES_PER_TURN = 4 * 1024 * 1024, /* of messages read to be checked */
     RETRY_S = 60,                            /* after trouble with a file */
+    LINKED_S = 1500,                         /* a snapshot made of hard links may go */
     HELD_S = 1500,
 };
 
@@ -27,7 +28,8 @@ trouble(struct send *send, uint64_t id, enum mail_status status)
             event_log_line(&send->log, ", will try again later", error);
         }
         /* as unseen: perhaps nothing has been logged of it yet */
-        pass_schedule(send, id, send->now_s + (status == MAIL_BUSY ? 1 : RETRY_S), true);
+        uint64_t wait_s = status == MAIL_BUSY ? 1 : error == EMLINK ? LINKED_S : RETRY_S;
+        pass_schedule(send, id, send->now_s + wait_s, true);
         return;
     }
     if (status == MAIL_BAD) {

@@ -136,5 +136,8 @@ def test_a_deferral_names_its_reason_and_leaves_the_message_open(instance):
     line = instance.wait_log("deferral: ")[-1]
     match = re.fullmatch(LINES["done"], line)
     assert match["how"] == "deferral" and "(#4.4.1)" in match["reason"]
-    (message,) = Reader().read(instance.log()).messages.values()
+    instance.wait_for(lambda: len(instance.queue_files()) == 1, "the end of all others")
+    (message,) = instance.wait_for(
+        lambda: (left := list(Reader().read(instance.log()).messages.values()))
+        and len(left) == 1 and left, "one open message")
     assert [d["channel"] for d in message["deliveries"]] == ["remote"]

@@ -196,7 +196,7 @@ def test_a_dead_destination_costs_one_try_and_starves_nobody(alone):
     (dead,) = alone.bin("qmail-tcpto").stdout.splitlines()
     assert dead.startswith("127.0.0.1:9 timed out ")
     assert "# recent timeouts: 1;" in dead
-    assert len(alone.queue_files()) == 100
+    alone.wait_for(lambda: len(alone.queue_files()) == 100, "the live one's end")
     # forgotten, it is tried again at once
     before = len(tries)
     alone.bin("qmail-tcpok")
@@ -347,3 +347,60 @@ def test_a_lost_spawner_restarts_all(alone):
     alone.wait_ready("qmail-send")
     alone.inject(message("after"), "bob@me.example", "alice@me.example")
     alone.wait_mail("alice")
+
+
+def test_a_failure_is_told_even_if_the_queue_was_away(alone):
+    """While qmail-queued is down a bounce waits, and its message stays; then it is sent."""
+    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
+    alone.start()
+    home = alone.users["bob"][2]
+    alone.inject(message("fails"), "alice@me.example", "bob@me.example")
+    alone.wait_for((home / "started").exists, "the program")
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-queued")
+    (home / "go").touch()
+    alone.wait_log("warning: trouble injecting the bounce")
+    assert len(alone.queue_files()) == 1
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-queued")
+    (bounce,) = alone.wait_mail("alice")
+    assert b"<bob@me.example>:" in bounce
+    alone.wait_empty()
+
+
+def test_a_route_changed_by_hup_holds_for_what_waits_in_memory(alone, sink):
+    """A message that waits for a slot goes where control/ says when its turn comes."""
+    alone.control("concurrencyremote", "0")
+    alone.start()
+    alone.inject(message("one"), "bob@me.example", "x@moved.example", "y@other.example")
+    alone.inject(message("two"), "bob@me.example", "z@moved.example")
+    alone.wait_log("info msg", count=2)
+    relay = sink()
+    alone.control("locals", "me.example\nmoved.example")
+    alone.control("smtproutes", f":127.0.0.1:{relay.port}")
+    alone.control("concurrencyremote", "3")
+    alone.dot_qmail("alias", "&alice@me.example", "default")
+    alone.reload()
+    alone.wait_mail("alice", 2)
+    alone.wait_empty()
+    assert [m.recipients for m in relay.mails] == [["y@other.example"]]
+
+
+def test_a_large_message_and_a_large_list_arrive_whole(alone, sink):
+    """3 MB to local and remote; 250 recipients at one destination in three transactions."""
+    relay = sink()
+    alone.control("smtproutes", f":127.0.0.1:{relay.port}")
+    alone.start()
+    body = "".join(f"{i:079}\n" for i in range(40000))
+    alone.inject(message("large", body), "bob@me.example", "alice@me.example",
+                 "x@remote.example")
+    alone.inject(message("many"), "bob@me.example",
+                 *[f"u{i}@remote.example" for i in range(250)])
+    (mail,) = alone.wait_mail("alice")
+    alone.wait_empty()
+    assert mail.endswith(body.encode() + b"\n")
+    large = [m for m in relay.mails if b"Subject: large" in m.data]
+    assert len(large) == 1 and large[0].data.replace(b"\r\n", b"\n").endswith(body.encode() + b"\n")
+    many = [m for m in relay.mails if b"Subject: many" in m.data]
+    assert sorted(len(m.recipients) for m in many) == [50, 100, 100]
+    assert len({r for m in many for r in m.recipients}) == 250
+    numbers = [line.split()[2] for line in alone.log() if line.startswith("starting")]
+    assert len(set(numbers)) == 252
