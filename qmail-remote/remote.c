@@ -92,8 +92,10 @@ connect_for(struct remote *remote, struct remote_job *job)
     enum dial_status status = dial_host(&remote->client, &dial, &text);
     switch (status) {
     case DIAL_CONNECTED:
-        if (!text_copy(&remote->destination, job->destination.s))
+        if (!text_copy(&remote->destination, job->destination.s)) {
+            remote_hang_up(remote); /* or nobody would know where it leads */
             status = DIAL_NO_MEMORY;
+        }
         break;
     case DIAL_TEMPORARY:
     case DIAL_PERMANENT:
