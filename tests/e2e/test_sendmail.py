@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import run
-from test_inject import Injector, remove_tree
+from test_inject import SAN_ENV, Injector, remove_tree
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_queue_run_says_that_the_queue_runs(inject):
 def test_newaliases_refuses(inject):
     """There is no table; the message says what there is."""
     done = subprocess.run(["newaliases"], executable=inject.home / "bin/newaliases", capture_output=True,
-                          check=False, timeout=60, env={"QMAILHOME": str(inject.home)})
+                          check=False, timeout=60, env={"QMAILHOME": str(inject.home), **SAN_ENV})
     assert done.returncode == 100 and b"newaliases: fatal: " in done.stderr and b"alias" in done.stderr
 
 
@@ -139,8 +139,12 @@ def test_bs_keeps_a_connection_that_is_described(instance):
 
 
 def test_bp_and_mailq_show_the_queue(instance):
-    """Both are qmail-qread."""
+    """Both are qmail-qread: a message that waits for a dead host is listed."""
+    instance.wait_empty()
+    instance.bin("sendmail", "-f", "s@remote.example", "x@[127.0.0.9]", input="\n")
+    instance.wait_log("deferral")
     want = instance.bin("qmail-qread").stdout
+    assert "x@[127.0.0.9]" in want
     for argv in (("sendmail", "-bp"), ("mailq",)):
         assert instance.bin(*argv).stdout == want
 
@@ -152,7 +156,7 @@ def test_forward_puts_dtline_before_what_is_left_of_the_input(inject, tmp_path):
     """It does not rewind; sender and addresses go as they are; zero addresses are accepted."""
     (tmp_path / "m").write_bytes(b"skipped\nSubject: x\n\nno newline at the end")
     env = {"QMAILHOME": str(inject.home), "QMAILQUEUE": str(inject.recorder),
-           "NEWSENDER": "list-@x.y-@[]", "DTLINE": "Delivered-To: me\n"}
+           "NEWSENDER": "list-@x.y-@[]", "DTLINE": "Delivered-To: me\n", **SAN_ENV}
     for addresses in (["a", "b c@d"], []):
         with open(tmp_path / "m", "rb", buffering=0) as message:
             message.read(8)
@@ -278,7 +282,8 @@ def tcp_env(inject, *argv, family=socket.AF_INET, ip="127.0.0.1"):
         with client, server:
             done = subprocess.run(
                 [inject.home / "bin/tcp-env", *argv, "env"], stdin=server, capture_output=True, timeout=60,
-                check=False, env={"PATH": os.environ["PATH"], "TCPREMOTEINFO": "old", "TCPREMOTEHOST": "old"})
+                check=False, env={"PATH": os.environ["PATH"], "TCPREMOTEINFO": "old", "TCPREMOTEHOST": "old",
+                                   **SAN_ENV})
             assert done.returncode == 0, done.stderr
             found = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
             return found, client.getsockname()[1], server.getsockname()[1]
