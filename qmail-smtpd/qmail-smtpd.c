@@ -7,7 +7,7 @@
  * env     TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO, TCPLOCALHOST, TCPLOCALIP: who is who;
  *         RELAYCLIENT, DATABYTES, QMAILQUEUE: what tcprules decided; QMAILHOME
  * files   control/: badmailfrom databytes localiphost maxerrors maxrecipients me
- *         morercpthosts.cdb rcpthosts smtpgreeting timeoutsmtpd; the socket queue/inject
+ *         moreipme morercpthosts.cdb notipme rcpthosts smtpgreeting timeoutsmtpd; the socket queue/inject
  * exit    0 the client said QUIT; 1 it went without, or was sent away;
  *         100 wrong usage; 111 the home cannot be entered
  * spec    RFC 5321, 1870 (SIZE), 2034 and 3463 (codes), 2920 (PIPELINING), 6152 (8BITMIME),

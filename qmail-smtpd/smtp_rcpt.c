@@ -4,7 +4,7 @@
 
 #include "address.h"
 #include "control.h"
-#include "local_ip.h"
+#include "internet_address.h"
 #include "smtp_reply.h"
 #include "smtp_verb.h"
 #include "text.h"
@@ -36,16 +36,31 @@ parse_recipient(stralloc *address, const char *argument)
     return address->len ? SMTP_OK : SMTP_BAD_RECIPIENT_ADDRESS;
 }
 
+/* Is this address literal (RFC 5321 4.1.3) one of ours? Asks the kernel for its interfaces. */
+static enum smtp_verdict
+is_own_literal(const char *literal)
+{
+    struct internet_address address;
+    struct internet_address_set own;
+
+    if (*literal != '[' || !internet_address_scan(&address, literal))
+        return SMTP_VERDICT_NO;
+    if (!internet_address_load_own(&own))
+        return SMTP_VERDICT_ERROR;
+    return internet_address_is_in(&own, &address) ? SMTP_VERDICT_YES : SMTP_VERDICT_NO;
+}
+
 /* user@[our own address] becomes user@localiphost. */
 static enum smtp_reply
 replace_local_literal(stralloc *address)
 {
     stralloc host = STRALLOC_ZERO;
     const char *domain = address_domain(address->s);
+    enum smtp_verdict is_own = domain ? is_own_literal(domain) : SMTP_VERDICT_NO;
     enum smtp_reply reply = SMTP_OK;
 
-    if (!domain || *domain != '[' || !local_ip_is_literal(domain))
-        return SMTP_OK;
+    if (is_own != SMTP_VERDICT_YES)
+        return is_own == SMTP_VERDICT_NO ? SMTP_OK : SMTP_NO_CONTROL;
     address->len = (size_t)(domain - address->s);
     if (control_read_line_or_me(&host, "control/localiphost", "") != CONTROL_FOUND ||
         !host.len)
