@@ -19,9 +19,12 @@ enum {
     GATHER_MAX_US = 5000, /* however slow the disk is */
 };
 
-/* The descriptors of one flush: files from the front, their folders from the back. */
+/* The descriptors of one flush: files from the front, their folders from the back. First of all
+ * the file that has been open for the longest time, which a large one may be that was written
+ * last: syncfs reports the errors since then. */
 struct collection {
     int fds[FLUSHER_FDS_MAX];
+    uint64_t oldest_id;
     unsigned int files;
     unsigned int folders;
     bool has_folder[QUEUE_FILE_SPLIT];
@@ -37,6 +40,11 @@ collect(struct collection *collection, const struct server *server,
     if (collection->files + collection->folders + 1 + is_new > FLUSHER_FDS_MAX)
         return false;
     collection->fds[collection->files++] = entry->file;
+    if (collection->files == 1 || entry->id < collection->oldest_id) {
+        collection->fds[collection->files - 1] = collection->fds[0];
+        collection->fds[0] = entry->file;
+        collection->oldest_id = entry->id;
+    }
     if (is_new) {
         collection->has_folder[folder] = true;
         collection->fds[FLUSHER_FDS_MAX - ++collection->folders] =

@@ -29,6 +29,7 @@ connection_drop(struct server *server, struct client *client)
 {
     close(client->socket);
     client->state = CLIENT_FREE;
+    server->accept_pauses = false; /* there is a descriptor again */
     if (!client->is_keeper)
         server->client_count--;
     client->is_keeper = false;
@@ -98,8 +99,10 @@ void
 connection_accept(struct server *server)
 {
     for (int i = 0; i < ACCEPT_MAX; i++) {
-        if (server->client_count >= server->options->client_max)
-            break;
+        if (server->client_count >= server->options->client_max) {
+            connection_listen(server, false); /* until one leaves */
+            return;
+        }
         int socket = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
             admit(server, socket);
@@ -107,12 +110,12 @@ connection_accept(struct server *server)
         }
         if (errno == ECONNABORTED || errno == EINTR)
             continue;
-        if (errno != EAGAIN)
-            break; /* out of descriptors or memory: let some end first */
+        if (errno != EAGAIN) { /* out of descriptors or memory: let some end first */
+            connection_listen(server, false);
+            server->accept_pauses = true;
+        }
         return;
     }
-    if (server->client_count >= server->options->client_max || errno != EAGAIN)
-        connection_listen(server, false);
 }
 
 /* Out of descriptors the kernel drops those of a packet, which then is no handoff. */

@@ -10,13 +10,19 @@
 #include "helper.h"
 #include "request.h"
 
-enum { COPIERS = 4 };
+enum {
+    COPIERS = 4,
+    /* what is not yet on the disk at any time: a flush for others would have to write it, too */
+    UNFLUSHED_MAX = 8 * 1024 * 1024,
+};
 
 /* In the process: the first len bytes of source, piece by piece, through entry.
  * returns  enum queue_code, as exit code */
 static unsigned int
 copy(struct entry *entry, int source, char *buffer, uint64_t len)
 {
+    uint64_t flushed = 0;
+
     while (entry->written < len) {
         uint64_t left = len - entry->written;
         ssize_t got =
@@ -31,6 +37,11 @@ copy(struct entry *entry, int source, char *buffer, uint64_t len)
             code = entry_write(entry, buffer, (size_t)got);
         if (code != QUEUE_OK)
             return code;
+        if (entry->written - flushed < UNFLUSHED_MAX && entry->written < len)
+            continue;
+        if (fdatasync(entry->file) < 0)
+            return QUEUE_WRITE_ERROR;
+        flushed = entry->written;
     }
     return QUEUE_OK;
 }

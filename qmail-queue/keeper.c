@@ -106,7 +106,12 @@ verify_folder(struct work *work, unsigned int folder, uint64_t settled, uint64_t
 
 /* ---- take in queue/drop */
 
-enum fate { FATE_TAKEN, FATE_REFUSED, FATE_LATER };
+enum fate {
+    FATE_TAKEN,
+    FATE_REFUSED, /* no message: set it aside */
+    FATE_SKIPPED, /* it cannot be read now: next time, and on with the others */
+    FATE_LATER,   /* the queue cannot take more now: next time, all of them */
+};
 
 /* Hand the open file over and wait for the answer. */
 static enum fate
@@ -131,10 +136,10 @@ hand_over(struct work *work, int fd, uid_t uid, const struct drop_file *drop)
         return FATE_LATER;
     if (code == QUEUE_OK)
         return FATE_TAKEN;
-    return code == QUEUE_BAD_ENVELOPE || code == QUEUE_ADDRESS_TOO_LONG ||
-                   code == QUEUE_READ_ERROR
-               ? FATE_REFUSED
-               : FATE_LATER;
+    if (code == QUEUE_READ_ERROR)
+        return FATE_SKIPPED;
+    return code == QUEUE_BAD_ENVELOPE || code == QUEUE_ADDRESS_TOO_LONG ? FATE_REFUSED
+                                                                        : FATE_LATER;
 }
 
 /* Only a regular file without another name (somebody else's file, linked here) and with a
@@ -147,11 +152,14 @@ take_in(struct work *work, int fd)
     char footer[DROP_FILE_FOOTER_LEN];
 
     if (fstat(fd, &status) < 0)
-        return FATE_LATER;
+        return FATE_SKIPPED;
     if (!S_ISREG(status.st_mode) || status.st_nlink != 1 ||
-        status.st_size < DROP_FILE_FOOTER_LEN ||
-        pread(fd, footer, sizeof footer, status.st_size - DROP_FILE_FOOTER_LEN) !=
-            DROP_FILE_FOOTER_LEN ||
+        status.st_size < DROP_FILE_FOOTER_LEN)
+        return FATE_REFUSED;
+    ssize_t got = pread(fd, footer, sizeof footer, status.st_size - DROP_FILE_FOOTER_LEN);
+    if (got < 0)
+        return FATE_SKIPPED;
+    if (got != DROP_FILE_FOOTER_LEN ||
         !drop_file_parse(&drop, footer, (uint64_t)status.st_size))
         return FATE_REFUSED;
     return hand_over(work, fd, status.st_uid, &drop);
@@ -165,7 +173,9 @@ visit(struct work *work, const char *name)
 
     snprintf(path, sizeof path, "queue/drop/%s", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT)
+    /* a symlink, a socket, a file that its owner keeps from us: no message */
+    bool is_strange = fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EACCES);
+    if (fd < 0 && !is_strange)
         return true;
     enum fate fate = fd < 0 ? FATE_REFUSED : take_in(work, fd);
     if (fd >= 0)

@@ -197,9 +197,6 @@ do_chores(struct server *server)
 {
     bool is_done = true;
 
-    if (!server->is_accepting && !server->is_stopping &&
-        server->client_count < server->options->client_max)
-        connection_listen(server, true);
     if ((server->trigger.ids.len || server->trigger.wants_scan) &&
         !trigger_send(&server->trigger))
         is_done = false;
@@ -213,13 +210,29 @@ do_chores(struct server *server)
     return is_done;
 }
 
+/* Look for new clients again when there is a place; out of descriptors, a little later, since
+ * the listening socket would wake us at once. returns false when it has to be later */
+static bool
+accept_again(struct server *server, bool is_quiet)
+{
+    if (server->is_accepting || server->is_stopping ||
+        server->client_count >= server->options->client_max)
+        return true;
+    if (server->accept_pauses && !is_quiet)
+        return false;
+    server->accept_pauses = false;
+    connection_listen(server, true);
+    return true;
+}
+
 /* After SIGTERM: no new requests; what has been written is flushed and answered. */
 static bool
 has_stopped(struct server *server)
 {
-    if (server->is_accepting) {
-        connection_listen(server, false);
+    if (server->listener >= 0) {
         close(server->listener);
+        server->listener = -1;
+        server->is_accepting = false;
         copier_stop_all(server);
     }
     return !server->written.count && !server->flushing.count && !server->copier_count;
@@ -245,6 +258,7 @@ loop(struct server *server)
         if (!batch_start(server))
             return "reach the flusher";
         is_done = do_chores(server);
+        is_done = accept_again(server, count == 0) && is_done;
     }
 }
 

@@ -62,6 +62,7 @@ struct server {
     int64_t reported_s;     /* when an error was last logged */
     bool is_verified;
     bool is_accepting;
+    bool accept_pauses; /* for one CHORE_MS */
     bool is_stopping;
 };
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, public_folder, remove_tree, wait_for
+from conftest import PATIENCE, SAN, public_folder, remove_tree, wait_for
 
 OWNER, STRANGER = 4243, 4244
 MESSAGE = b"Subject: x\n\nhello\n"
@@ -94,6 +94,8 @@ class Queue:
         (self.home / "queue").chmod(0o711)
         self.programs = programs
         self.env = dict(os.environ, QMAILHOME=str(self.home))
+        if SAN:
+            self.env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
         self.process, self.clients, self.mounted = None, [], False
 
     def mount(self, size):
@@ -178,8 +180,8 @@ class Queue:
 class Injected:
     """strace attached to a process, making system calls fail."""
 
-    def __init__(self, pid, *calls, error):
-        argv = ["strace", "-q", "-p", str(pid), "-o", "/dev/null"]
+    def __init__(self, pid, *calls, error, trace="/dev/null"):
+        argv = ["strace", "-q", "-p", str(pid), "-o", str(trace)]
         for call in calls:
             argv += ["-e", f"inject={call}:error={error}"]
         self.pid = pid
@@ -553,6 +555,24 @@ def test_few_descriptors(new_queue):
     assert len(new_queue.files()) == 30
 
 
+def test_no_descriptor_for_a_new_client(queue):
+    """Out of descriptors qmail-queued does not turn in circles, serves whom it has, and recovers."""
+    old = queue.client()
+    old.message()
+    assert old.answer()[0] == "0"
+    trace = queue.folder / "trace"
+    with Injected(queue.process.pid, "accept4", error="EMFILE", trace=trace):
+        new = queue.client()
+        new.message()
+        wait_for(lambda: trace.read_text().count("accept4(") >= 3, "three attempts")
+        old.message()
+        assert old.answer()[0] == "0"
+        calls = re.findall(r"^(accept4|epoll_p?wait.* = 0$)", trace.read_text(), re.M)
+        failed = [i for i, call in enumerate(calls[:-1]) if call == "accept4"]
+        assert failed and all(calls[i + 1] != "accept4" for i in failed)  # a wait between two
+    assert new.answer()[0] == "0"
+
+
 # -- the disk -------------------------------------------------------------------------------
 
 
@@ -750,6 +770,7 @@ def test_TERM_finishes_what_is_in_hand(queue):
 
 def test_the_scheduler_hears_of_new_messages(queue):
     """Their ids come as datagrams at queue/trigger, when the files are safe."""
+    wait_for((queue.home / "queue/lock-queued").read_bytes, "the end of the verification")
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.settimeout(PATIENCE)
     receiver.bind(str(queue.home / "queue/trigger"))
