@@ -39,7 +39,8 @@ append(stralloc *raw, char c)
     return stralloc_append(raw, c) ? ADDRESS_OK : ADDRESS_NO_MEMORY;
 }
 
-/* Quoted-string of RFC 5321 4.1.2: *at stands on the opening quote and ends behind the other. */
+/* Quoted-string of RFC 5321 4.1.2: *at stands on the opening quote and ends behind the
+ * other. */
 static enum address_status
 take_quoted(stralloc *raw, const char **at)
 {
@@ -59,8 +60,8 @@ take_quoted(stralloc *raw, const char **at)
     return status;
 }
 
-/* Local-part of RFC 5321 4.1.2, and obs-local-part of RFC 5322 4.4: words with dots between,
- * before or behind, up to the first byte that is in none. */
+/* Local-part of RFC 5321 4.1.2, and obs-local-part of RFC 5322 4.4: words with dots
+ * between, before or behind, up to the first byte that is in none. */
 static enum address_status
 take_local(stralloc *raw, const char **at)
 {

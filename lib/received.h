@@ -18,8 +18,9 @@ struct received {
         *protocol; /* "SMTP", "ESMTP", "QMTP" ...: RFC 3848, with S for TLS, A for AUTH */
 };
 
-/* Append qmail's Received field in two lines, each ended by '\n' (RFC 5321 4.4). Bytes other
- * than letters, digits and . @ % + / = : - [ ] become '?'; at most 255 bytes of each are used.
+/* Append qmail's Received field in two lines, each ended by '\n' (RFC 5321 4.4). Bytes
+ * other than letters, digits and . @ % + / = : - [ ] become '?'; at most 255 bytes of
+ * each are used.
  * returns  true, or false for lack of memory */
 bool received_append(stralloc *out, const struct received *received, int64_t unix_time);
 

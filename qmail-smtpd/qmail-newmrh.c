@@ -3,8 +3,8 @@
  * usage   qmail-newmrh
  * stderr  what is wrong, with file and line
  * env     QMAILHOME
- * files   reads control/morercpthosts; writes control/morercpthosts.cdb.tmp, which replaces
- *         control/morercpthosts.cdb when it is whole and on disk
+ * files   reads control/morercpthosts; writes control/morercpthosts.cdb.tmp, which
+ *         replaces control/morercpthosts.cdb when it is whole and on disk
  * exit    0 done; 100 a line is no domain, or wrong usage: the old table stays;
  *         111 cannot read or write: the old table stays
  * spec    qmail-smtpd(8); the key is a domain, or ".suffix", in small letters; no data

@@ -4,14 +4,15 @@
  * stdin   what the client says; under tcpserver the connection, read and written
  * stdout  our replies; the same connection
  * stderr  a line for each command or message that is refused
- * env     TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO, TCPLOCALHOST, TCPLOCALIP: who is who;
- *         RELAYCLIENT, DATABYTES, QMAILQUEUE: what tcprules decided; QMAILHOME
+ * env     TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO, TCPLOCALHOST, TCPLOCALIP: who is
+ *         who; RELAYCLIENT, DATABYTES, QMAILQUEUE: what tcprules decided; QMAILHOME
  * files   control/: badmailfrom databytes localiphost maxerrors maxrecipients me
- *         moreipme morercpthosts.cdb notipme rcpthosts smtpgreeting timeoutsmtpd; the socket queue/inject
+ *         moreipme morercpthosts.cdb notipme rcpthosts smtpgreeting timeoutsmtpd;
+ *         the socket queue/inject
  * exit    0 the client said QUIT; 1 it went without, or was sent away;
  *         100 wrong usage; 111 the home cannot be entered
- * spec    RFC 5321, 1870 (SIZE), 2034 and 3463 (codes), 2920 (PIPELINING), 6152 (8BITMIME),
- *         3848 (the words in Received)
+ * spec    RFC 5321, 1870 (SIZE), 2034 and 3463 (codes), 2920 (PIPELINING), 6152
+ *         (8BITMIME), 3848 (the words in Received)
  */
 
 #include <unistd.h>

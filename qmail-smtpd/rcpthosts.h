@@ -25,9 +25,10 @@ enum rcpthosts_status {
 void rcpthosts_init(struct rcpthosts *rcpthosts);
 void rcpthosts_free(struct rcpthosts *rcpthosts);
 
-/* Look for a domain: as it is without regard to case, then each of its suffixes that begins with a
- * dot. The first call reads control/rcpthosts; the cdb is opened when that does not help.
- * Without control/rcpthosts nothing is found there: qmail would have relayed everything. */
+/* Look for a domain: as it is without regard to case, then each of its suffixes that
+ * begins with a dot. The first call reads control/rcpthosts; the cdb is opened when that
+ * does not help. Without control/rcpthosts nothing is found there: qmail would have
+ * relayed everything. */
 enum rcpthosts_status rcpthosts_find(struct rcpthosts *rcpthosts, const char *domain);
 
 #endif

@@ -63,8 +63,8 @@ take_block(struct smtp_session *session, struct incoming *incoming)
     return is_end;
 }
 
-/* Read up to the end of the message, also of one that is refused: what is left of it must not be
- * taken for commands. */
+/* Read up to the end of the message, also of one that is refused: what is left of it must
+ * not be taken for commands. */
 static enum smtp_input
 receive(struct smtp_session *session, struct incoming *incoming)
 {

@@ -6,8 +6,8 @@
 
 enum { HELO_MAX = 255 }; /* RFC 5321 4.5.3.1.2 */
 
-/* Any name is taken, as qmail does: clients that do not know theirs are common, and it proves
- * nothing. returns false when the client or the memory gave us none */
+/* Any name is taken, as qmail does: clients that do not know theirs are common, and it
+ * proves nothing. returns false when the client or the memory gave us none */
 static bool
 take_name(struct smtp_session *session, const char *argument)
 {

@@ -7,8 +7,8 @@
 #include "name_map.h"
 #include "rcpthosts.h"
 
-/* What the administrator allows, from control/ and the environment; each file is read when it
- * first matters, and once. */
+/* What the administrator allows, from control/ and the environment; each file is read
+ * when it first matters, and once. */
 
 struct smtp_limit {
     bool is_known;
@@ -30,8 +30,8 @@ enum smtp_verdict { SMTP_VERDICT_ERROR, SMTP_VERDICT_NO, SMTP_VERDICT_YES };
 void smtp_policy_init(struct smtp_policy *policy);
 void smtp_policy_free(struct smtp_policy *policy);
 
-/* Limits; 0 means none. Each returns true, or false: a control file is unreadable, or holds no
- * number. */
+/* Limits; 0 means none. Each returns true, or false: a control file is unreadable, or
+ * holds no number. */
 bool smtp_policy_databytes(struct smtp_policy *policy, uint64_t *value);
 bool smtp_policy_max_recipients(struct smtp_policy *policy, uint64_t *value);
 bool smtp_policy_max_errors(struct smtp_policy *policy, uint64_t *value);
@@ -40,8 +40,8 @@ bool smtp_policy_max_errors(struct smtp_policy *policy, uint64_t *value);
 enum smtp_verdict smtp_policy_is_bad_sender(struct smtp_policy *policy,
                                             const char *sender);
 
-/* May mail be sent to this address? RELAYCLIENT, control/rcpthosts, control/morercpthosts.cdb;
- * an address without a domain always. */
+/* May mail be sent to this address? RELAYCLIENT, control/rcpthosts,
+ * control/morercpthosts.cdb; an address without a domain always. */
 enum smtp_verdict smtp_policy_may_send_to(struct smtp_policy *policy,
                                           const char *recipient);
 

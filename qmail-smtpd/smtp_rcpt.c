@@ -36,7 +36,8 @@ parse_recipient(stralloc *address, const char *argument)
     return address->len ? SMTP_OK : SMTP_BAD_RECIPIENT_ADDRESS;
 }
 
-/* Is this address literal (RFC 5321 4.1.3) one of ours? Asks the kernel for its interfaces. */
+/* Is this address literal (RFC 5321 4.1.3) one of ours? Asks the kernel for its
+ * interfaces. */
 static enum smtp_verdict
 is_own_literal(const char *literal)
 {

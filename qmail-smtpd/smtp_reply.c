@@ -69,8 +69,8 @@ put_number(struct smtp_session *session, uint64_t number)
         session->stream.is_broken = true;
 }
 
-/* One line: who, what the client was told, about what. Where the log cannot be written mail goes
- * on. reply is one line, "\r\n" at its end. */
+/* One line: who, what the client was told, about what. Where the log cannot be written
+ * mail goes on. reply is one line, "\r\n" at its end. */
 static void
 log_refusal(struct smtp_session *session, const char *reply, const char *subject)
 {
@@ -172,7 +172,8 @@ trimmed_len(const char *text, size_t len)
     return len;
 }
 
-/* Make "554 5.7.1 text" of a text that has its status in front, behind as "(#5.7.1)", or nowhere.
+/* Make "554 5.7.1 text" of a text that has its status in front, behind as "(#5.7.1)", or
+ * nowhere.
  * otherwise  the status in the last case */
 static bool
 make_refusal(stralloc *out, const char *code, const char *text, const char *otherwise)

@@ -57,7 +57,8 @@ void smtp_refuse(struct smtp_session *session, enum smtp_reply reply,
 /* The same, and end the session. */
 void smtp_refuse_and_end(struct smtp_session *session, enum smtp_reply reply);
 
-/* Replies that carry more than fixed words. None of the first three has an enhanced code: RFC 2034 4. */
+/* Replies that carry more than fixed words. None of the first three has an enhanced code:
+ * RFC 2034 4. */
 void smtp_reply_greeting(struct smtp_session *session);
 void smtp_reply_helo(struct smtp_session *session);
 void smtp_reply_ehlo(struct smtp_session *session, uint64_t databytes);

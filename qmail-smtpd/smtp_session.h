@@ -43,10 +43,10 @@ struct smtp_session {
     stralloc scratch; /* for one function at a time */
 };
 
-/* Make the session ready: environment, control/smtpgreeting, control/timeoutsmtpd. The current
- * directory is the home.
- * returns  true, or false: control files are unreadable, memory is short; the client then gets
- *          its 421 from smtp_session_run */
+/* Make the session ready: environment, control/smtpgreeting, control/timeoutsmtpd. The
+ * current directory is the home.
+ * returns  true, or false: control files are unreadable, memory is short; the client then
+ *          gets its 421 from smtp_session_run */
 bool smtp_session_init(struct smtp_session *session, int in_fd, int out_fd, int log_fd);
 
 /* Serve the client until it leaves. returns the exit code: 0 after QUIT, else 1 */

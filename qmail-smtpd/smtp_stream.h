@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The connection to the client: input in large blocks, replies gathered and written when the
- * input runs dry (RFC 2920 3.2), a deadline on everything. */
+/* The connection to the client: input in large blocks, replies gathered and written when
+ * the input runs dry (RFC 2920 3.2), a deadline on everything. */
 
 enum {
     SMTP_INPUT_MAX = 64 * 1024,
@@ -40,14 +40,14 @@ struct smtp_stream {
 void smtp_stream_init(struct smtp_stream *stream, int in_fd, int out_fd,
                       unsigned int timeout_s);
 
-/* Read one command line, which ends with CRLF and nothing else (RFC 5321 2.3.8). The client
- * has the timeout for the whole line.
+/* Read one command line, which ends with CRLF and nothing else (RFC 5321 2.3.8). The
+ * client has the timeout for the whole line.
  * line     set to the line without CRLF, '\0' behind it; valid until the next read
  * returns  SMTP_INPUT_OK, or why there is none */
 enum smtp_input smtp_stream_line(struct smtp_stream *stream, char **line, size_t *len);
 
-/* Write the gathered replies, then read once and add to input; there must be room in it after
- * input[start..end) has been moved to the front.
+/* Write the gathered replies, then read once and add to input; there must be room in it
+ * after input[start..end) has been moved to the front.
  * returns  SMTP_INPUT_OK, SMTP_INPUT_TIMEOUT, SMTP_INPUT_CLOSED */
 enum smtp_input smtp_stream_fill(struct smtp_stream *stream);
 
@@ -55,7 +55,8 @@ enum smtp_input smtp_stream_fill(struct smtp_stream *stream);
 void smtp_stream_extend(struct smtp_stream *stream);
 void smtp_stream_hurry(struct smtp_stream *stream, int64_t ms);
 
-/* Gather bytes of a reply; they are written when the room is full, or by fill and flush. */
+/* Gather bytes of a reply; they are written when the room is full, or by fill and
+ * flush. */
 void smtp_stream_put(struct smtp_stream *stream, const char *bytes, size_t len);
 void smtp_stream_flush(struct smtp_stream *stream);
 

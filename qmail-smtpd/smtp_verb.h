@@ -3,8 +3,8 @@
 
 #include "smtp_session.h"
 
-/* One function per SMTP verb, in smtp_<verb>.c. argument is the rest of the command line without
- * blanks around it, '\0' at its end. Each gives exactly one reply. */
+/* One function per SMTP verb, in smtp_<verb>.c. argument is the rest of the command line
+ * without blanks around it, '\0' at its end. Each gives exactly one reply. */
 
 void smtp_helo(struct smtp_session *session, char *argument);
 void smtp_ehlo(struct smtp_session *session, char *argument);

@@ -1,0 +1,121 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "internet_address.h"
+
+static struct internet_address
+scanned(const char *text)
+{
+    struct internet_address address;
+    assert_true(internet_address_scan(&address, text));
+    return address;
+}
+
+static void
+reads_addresses_bare_and_as_literals(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"192.0.2.1", "192.0.2.1"},       {"[192.0.2.1]", "192.0.2.1"},
+        {"2001:DB8::1", "2001:db8::1"},   {"[IPv6:2001:db8::1]", "2001:db8::1"},
+        {"[2001:db8::1]", "2001:db8::1"}, {"::ffff:192.0.2.1", "192.0.2.1"},
+    };
+    stralloc text = STRALLOC_ZERO;
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct internet_address address = scanned(pairs[i][0]);
+        assert_true(internet_address_format(&text, &address));
+        assert_string_equal(text.s, pairs[i][1]);
+    }
+    stralloc_free(&text);
+}
+
+static void
+refuses_what_is_no_address(void **state)
+{
+    static const char *const bad[] = {"",    "[",   "]",         "[]",         "[1.2.3.4",
+                                      "1.2", "a.b", "1.2.3.256", "[IPv6:]",    "[IPv6:1]",
+                                      "::g", ":",   "1.2.3.4 ",  "[[1.2.3.4]]"};
+    struct internet_address address;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(internet_address_scan(&address, bad[i]));
+}
+
+static void
+becomes_a_socket_address(void **state)
+{
+    struct sockaddr_storage storage;
+    struct sockaddr_in four;
+    struct internet_address address = scanned("192.0.2.1");
+    (void)state;
+    assert_int_equal(internet_address_to_socket(&storage, &address, 25), sizeof four);
+    memcpy(&four, &storage, sizeof four);
+    assert_int_equal(four.sin_family, AF_INET);
+    assert_int_equal(ntohs(four.sin_port), 25);
+    assert_int_equal(ntohl(four.sin_addr.s_addr), 0xc0000201);
+    address = scanned("::1");
+    assert_int_equal(internet_address_to_socket(&storage, &address, 25),
+                     sizeof(struct sockaddr_in6));
+}
+
+static void
+write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bool
+is_own(const char *text)
+{
+    struct internet_address_set own;
+    struct internet_address address = scanned(text);
+    assert_true(internet_address_load_own(&own));
+    return internet_address_is_in(&own, &address);
+}
+
+static void
+knows_this_host_and_what_the_administrator_adds_or_takes(void **state)
+{
+    char folder[] = "/tmp/internet_address-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    assert_true(is_own("127.0.0.1"));
+    assert_true(is_own("0.0.0.0"));
+    assert_false(is_own("192.0.2.77"));
+    assert_int_equal(mkdir("control", 0700), 0);
+    write_file("control/moreipme", "192.0.2.77\n[IPv6:2001:db8::77]\nnonsense\n");
+    write_file("control/notipme", "127.0.0.1\n");
+    assert_true(is_own("192.0.2.77"));
+    assert_true(is_own("2001:db8::77"));
+    assert_false(is_own("127.0.0.1"));
+    assert_int_equal(unlink("control/moreipme") + unlink("control/notipme"), 0);
+    assert_int_equal(rmdir("control") + chdir("/") + rmdir(folder), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_addresses_bare_and_as_literals),
+        cmocka_unit_test(refuses_what_is_no_address),
+        cmocka_unit_test(becomes_a_socket_address),
+        cmocka_unit_test(knows_this_host_and_what_the_administrator_adds_or_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
