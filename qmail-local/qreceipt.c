@@ -120,10 +120,15 @@ send_notice(const char *sender, const char *address, const stralloc *header, siz
     die_temp("queue the notice;", exitcode_queue_text(receipt.code));
 }
 
-static bool
-is_bounce(const char *sender)
+/* The sender, or null for a bounce, which nothing may answer. */
+static const char *
+find_sender(void)
 {
-    return !*sender || strcmp(sender, "#@[]") == 0;
+    const char *sender = getenv("SENDER");
+
+    if (sender)
+        return *sender && strcmp(sender, "#@[]") != 0 ? sender : NULL;
+    die_perm("SENDER is not set");
 }
 
 int
@@ -135,10 +140,8 @@ main(int argc, const char *const *argv)
     if (argc != 2)
         die_usage("qreceipt deliveryaddress");
     struct wanted wanted = {.address = argv[1]};
-    const char *sender = getenv("SENDER");
+    const char *sender = find_sender();
     if (!sender)
-        die_perm("SENDER is not set");
-    if (is_bounce(sender))
         return 0;
     if (!header_read(&header, HEADER_MAX))
         die_temp("read", "the message");
