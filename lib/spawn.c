@@ -23,6 +23,7 @@ enum {
     HIGHEST_INHERITED = 1024,
     JOB_LIMIT_MS = 24 * 3600 * 1000, /* qmail's deliveries have always had a day */
     JOBS_AT_ONCE = 64, /* from qmail-send, before delivery processes have their turn */
+    LINGER_MS = 2000,  /* from a closed socket to the exit */
     TICK_MS = 1000,
     SLOW_TICK_MS = 60 * 1000,
     FIRST_SESSION = 3, /* after descriptor 0, the signals and the helper */
@@ -122,10 +123,12 @@ watch_the_clock(struct spawn *spawn)
 
     for (struct spawn_session *session = spawn->sessions; session;
          session = session->next) {
-        if (session->socket < 0)
-            continue;
         int64_t left = SLOW_TICK_MS;
-        if (!session->job_count) {
+        if (session->socket < 0) {
+            left = session->idle_since_ms + LINGER_MS - now;
+            if (left <= 0 && session->jobs && session->pid > 0)
+                kill(session->pid, SIGKILL);
+        } else if (!session->job_count) {
             left = session->idle_since_ms + idle_ms - now;
             if (left <= 0)
                 spawn_close_session(spawn, session);

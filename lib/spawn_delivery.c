@@ -1,6 +1,5 @@
 #include "spawn_delivery.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -127,8 +126,7 @@ spawn_close_session(struct spawn *spawn, struct spawn_session *session)
             break;
         }
     spawn->waiting = unbegun;
-    if (session->jobs)
-        kill(session->pid, SIGKILL);
+    session->idle_since_ms = spawn_now_ms();
 }
 
 /* Take one report out of spawn->packet. */

@@ -49,7 +49,7 @@ void spawn_decide_program(struct spawn *spawn, struct spawn_job *job, const char
 void spawn_serve_session(struct spawn *spawn, struct spawn_session *session);
 
 /* End a delivery process: no jobs to it, no reports from it. Jobs that it cannot have begun go to
- * another; if any remain it is killed, and they wait for its exit status. */
+ * another; if any remain they wait for its exit status, and the event loop soon kills it. */
 void spawn_close_session(struct spawn *spawn, struct spawn_session *session);
 
 /* Some child has ended. */
