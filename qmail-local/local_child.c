@@ -248,6 +248,8 @@ finish(struct local_children *children, struct local_child *child, int status)
         code = (unsigned int)WEXITSTATUS(status);
     else
         (void)text_append(&child->text, "the delivery crashed (#4.3.0)\n");
+    if (code != EXITCODE_OK)
+        children->had_failure = true;
     if (child->output >= 0)
         close(child->output); /* a program in the background still has it */
     if (child->pidfd >= 0)

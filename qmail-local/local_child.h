@@ -41,6 +41,8 @@ struct local_children {
     unsigned int count;
     struct local_waiting *first, *last;
     int socket;
+    bool
+        had_failure; /* a job ended badly, some of its lines may be done; the owner resets it */
 };
 
 /* Begin; socket is where reports go. */

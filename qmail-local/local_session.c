@@ -51,12 +51,11 @@ now_us(void)
 /* Queue ids are the time of acceptance. What was accepted before this process began may have
  * been delivered by one that crashed; what failed here may have been delivered in part. Only
  * such messages are looked for in new/ and cur/ before they are delivered, so normally that
- * costs nothing. The grace is for the message that this process was started for; if it is
- * a repetition all the same, it is still found as long as it is in new/. */
+ * costs nothing. */
 static void
-suspect_everything(struct session *session)
+suspect_before(struct session *session, uint64_t id)
 {
-    session->suspect_before = now_us() - GRACE_US;
+    session->suspect_before = id;
     maildir_cache_forget_names(&session->cache);
 }
 
@@ -84,7 +83,7 @@ turn(struct session *session)
     struct maildir_batch *filled = session->filled;
 
     if (!maildir_batch_turn(filled, session->published, &session->durable))
-        suspect_everything(session);
+        suspect_before(session, now_us());
     bool ok = report_batch(session, session->published);
     session->filled = session->published;
     session->published = filled;
@@ -313,6 +312,10 @@ serve(struct session *session)
         ok = take_jobs(session) && local_children_serve(&session->children);
         if (!ok)
             break;
+        if (session->children.had_failure) {
+            session->children.had_failure = false;
+            suspect_before(session, now_us());
+        }
         if (session->filled->job_count || must_finish(session))
             ok = turn(session);
         else if (session->published->job_count)
@@ -338,7 +341,9 @@ local_session_run(int socket)
     session->published = &session->batches[1];
     session->cache.round = 1;
     local_children_init(&session->children, socket);
-    suspect_everything(session);
+    /* the grace is for the message that this process was started for; if it is a repetition
+     * all the same, it is still found as long as it is in new/ */
+    suspect_before(session, now_us() - GRACE_US);
     bool ok = serve(session);
     maildir_batch_free(session->filled);
     maildir_batch_free(session->published);

@@ -267,6 +267,23 @@ def test_a_repetition_after_a_kill_finds_the_first_file(start, home):
     assert len(files(home)) == 25 and len(files(home, "cur")) == 25 and not files(home, "tmp")
 
 
+def test_what_was_done_before_a_failure_is_not_done_again(session, home):
+    """A Maildir line, and then a program that fails for now: one copy, however often it is tried,
+    also when the reader has moved it meanwhile."""
+    (home / ".qmail").write_text("./Maildir/\n|test -e go || exit 111\n")
+    ident = now_id()
+    session.job(ident)
+    assert session.report()[1].startswith("Z")
+    session.job(ident)
+    assert session.report()[1].startswith("Z")
+    [file] = files(home)
+    file.rename(home / "Maildir/cur" / (file.name + ":2,"))
+    (home / "go").touch()
+    session.job(ident)
+    assert session.report()[1] == "Kdid 1+0+1\n"
+    assert not files(home) and len(files(home, "cur")) == 1
+
+
 def test_a_torn_file_in_tmp_is_replaced(session, home):
     """What a killed delivery left in tmp/ has the name that its repetition uses."""
     ident = now_id()
