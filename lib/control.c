@@ -109,13 +109,13 @@ control_read_number(uint64_t *value, const char *path)
     uint64_t number;
 
     enum control_status status = control_read_line(&line, path);
-    if (status == CONTROL_FOUND) {
-        if (uint640_scan(line.s, &number)) {
-            *value = number;
-        } else {
-            errno = EINVAL;
-            status = CONTROL_ERROR;
-        }
+    if (status == CONTROL_FOUND && !line.len) {
+        status = CONTROL_ABSENT; /* an empty file has always meant the default */
+    } else if (status == CONTROL_FOUND && uint640_scan(line.s, &number)) {
+        *value = number;
+    } else if (status == CONTROL_FOUND) {
+        errno = EINVAL;
+        status = CONTROL_ERROR;
     }
     stralloc_free(&line);
     return status;

@@ -30,7 +30,8 @@ enum control_status control_read_list(stralloc *list, const char *path);
 
 /* Read a decimal number from the first line of path.
  * value    left alone unless CONTROL_FOUND, so set your default first
- * returns  as control_read_line; CONTROL_ERROR with EINVAL when the line is no number */
+ * returns  as control_read_line, but CONTROL_ABSENT for an empty line too; CONTROL_ERROR with
+ *          EINVAL when the line is no number */
 enum control_status control_read_number(uint64_t *value, const char *path);
 
 #endif

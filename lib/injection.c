@@ -189,14 +189,13 @@ understand(const struct handoff *answer, struct injection_receipt *receipt)
 bool
 injection_collect(struct injection *injection, struct injection_receipt *receipt)
 {
-    struct handoff answer = {0};
+    struct handoff *answer = &injection->answer;
 
-    bool ok = handoff_receive(injection->socket, &answer) == HANDOFF_DONE
-                  ? understand(&answer, receipt)
+    bool ok = handoff_receive(injection->socket, answer) == HANDOFF_DONE
+                  ? understand(answer, receipt)
                   : refuse(receipt, QUEUE_TALK_FAILED);
     if (receipt->code == QUEUE_TALK_FAILED)
         disconnect(injection);
-    handoff_free(&answer);
     spool_reset(&injection->spool);
     return ok;
 }
@@ -275,5 +274,6 @@ void
 injection_free(struct injection *injection)
 {
     disconnect(injection);
+    handoff_free(&injection->answer);
     spool_free(&injection->spool);
 }

@@ -26,11 +26,12 @@ enum {
 
 struct injection {
     struct spool spool;
-    uint64_t message_len; /* set when the envelope begins */
-    int socket;           /* to qmail-queued, kept for the next message; -1 */
-    const char *program;  /* QMAILQUEUE, or null */
-    const char *fallback; /* run when nobody listens at queue/inject, or null */
-    unsigned int error;   /* enum queue_code of the first failure since start, else 0 */
+    uint64_t message_len;  /* set when the envelope begins */
+    int socket;            /* to qmail-queued, kept for the next message; -1 */
+    const char *program;   /* QMAILQUEUE, or null */
+    const char *fallback;  /* run when nobody listens at queue/inject, or null */
+    struct handoff answer; /* private: memory to reuse */
+    unsigned int error;    /* enum queue_code of the first failure since start, else 0 */
 };
 
 struct injection_receipt {

@@ -139,7 +139,10 @@ numbers_are_decimal_and_whole(void **state)
     write_file("control/n", "1200 \n", 6);
     assert_int_equal(control_read_number(&number, "control/n"), CONTROL_FOUND);
     assert_int_equal(number, 1200);
-    static const char *const wrong[] = {"", "x", "12x", "-1", "18446744073709551616"};
+    write_file("control/n", "\n", 1);
+    assert_int_equal(control_read_number(&number, "control/n"), CONTROL_ABSENT);
+    assert_int_equal(number, 1200);
+    static const char *const wrong[] = {"x", "12x", "-1", "18446744073709551616"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         write_file("control/n", wrong[i], strlen(wrong[i]));
         assert_int_equal(control_read_number(&number, "control/n"), CONTROL_ERROR);
