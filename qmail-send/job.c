@@ -115,7 +115,7 @@ send_packet(struct send *send, const struct channel *channel, const struct mail 
                    send->bytes.len >= mail->file.message_len;
     int fd = -1;
 
-    if (!is_here) {
+    if (!is_here && !mail->body) {
         fd = mail_open(mail);
         if (fd < 0 || (is_small && !read_body(send, mail, fd))) {
             if (fd >= 0)
@@ -124,7 +124,7 @@ send_packet(struct send *send, const struct channel *channel, const struct mail 
         }
     }
     if (is_small) {
-        parts.body = send->bytes.s;
+        parts.body = mail->body ? mail->body : send->bytes.s;
         parts.body_len = (size_t)mail->file.message_len;
     } else {
         parts.fds = &fd;

@@ -141,5 +141,6 @@ mail_free(struct mail *mail)
     stralloc_free(&mail->failures);
     free(mail->recipients);
     free(mail->groups);
+    free(mail->body);
     free(mail);
 }

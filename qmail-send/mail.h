@@ -11,8 +11,7 @@
 #include "queue_file.h"
 #include "route.h"
 
-/* A queued message while it is being worked on. One pass: each recipient is tried once, or
- * skipped because its destination pauses. */
+/* A queued message while it is worked on. One pass: each recipient is tried once, or skipped. */
 
 enum recipient_state {
     RECIPIENT_WAITING,
@@ -53,6 +52,7 @@ struct mail {
     uint32_t undone;  /* recipients that are not RECIPIENT_DONE */
     uint64_t skipped_until_s; /* when the first skipped recipient may be tried */
     stralloc failures;        /* paragraphs of the bounce */
+    char *body;               /* a small message that waits in memory, else null */
     bool is_tried;            /* a recipient has failed or been deferred in this pass */
     bool is_expired;          /* older than queuelifetime: temporary failures are final */
     bool is_bouncing;         /* the pass is over, its bounce is on the way */

@@ -1,11 +1,15 @@
 #include "mail_table.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static size_t
 bytes_of(const struct mail *mail)
 {
     return sizeof *mail + mail->file.envelope.a +
            mail->recipient_count * sizeof *mail->recipients +
-           mail->group_count * sizeof *mail->groups;
+           mail->group_count * sizeof *mail->groups +
+           (mail->body ? (size_t)mail->file.message_len : 0);
 }
 
 static size_t
@@ -32,6 +36,17 @@ mail_table_find(const struct mail_table *table, uint64_t id)
     while (found && found->id != id)
         found = found->chain;
     return found;
+}
+
+void
+mail_table_keep_body(struct mail_table *table, struct mail *mail, const char *body)
+{
+    size_t len = (size_t)mail->file.message_len;
+    table->bytes -= bytes_of(mail);
+    mail->body = malloc(len + 1);
+    if (mail->body)
+        memcpy(mail->body, body, len);
+    table->bytes += bytes_of(mail);
 }
 
 void

@@ -10,6 +10,7 @@ enum {
     POSTED_MIN = 20,
     MEMORY_MAX = 64 * 1024 * 1024, /* of messages that cannot wait on disk */
     SMALL_RECIPIENTS = 100,        /* cheap to read again */
+    KEEP_MAX = 4 * 1024 * 1024,    /* below, what waits for its turn is not read again */
     FULL_RETRY_S = 60,             /* when there are too many destinations to remember */
     UNLINK_RETRY_S = 60,
 };
@@ -205,6 +206,27 @@ pass_bounced(struct send *send, struct mail *mail)
         plan_next(send, mail, result);
 }
 
+/* A message waits before its destination: drop it, or keep it if memory is plenty and it is at
+ * hand. A message in a long queue costs 40 bytes, one in a short queue no second look at its file. */
+static void
+wait_on_disk(struct send *send, struct mail *mail)
+{
+    const struct destination *destination =
+        destination_find(&send->destinations, mail->recipients[0].destination);
+    bool is_long = destination && destination_is_paused(destination, send->now_s);
+
+    if (is_long) {
+        mail_table_destroy(&send->mails, mail);
+        return;
+    }
+    if (!mail->body && send->bytes_id == mail->id && send->mails.bytes < KEEP_MAX &&
+        mail->file.message_len <= HANDOFF_BODY_MAX &&
+        send->bytes.len >= mail->file.message_len)
+        mail_table_keep_body(&send->mails, mail, send->bytes.s);
+    if (!mail->body)
+        mail_table_destroy(&send->mails, mail);
+}
+
 static void
 settle(struct send *send, struct mail *mail)
 {
@@ -217,7 +239,7 @@ settle(struct send *send, struct mail *mail)
     if (mail->posted) {
         if (can_wait_on_disk(mail) &&
             (mail->recipient_count <= SMALL_RECIPIENTS || send->mails.bytes > MEMORY_MAX))
-            mail_table_destroy(&send->mails, mail);
+            wait_on_disk(send, mail);
         return;
     }
     if (mail->failures.len) {
@@ -261,6 +283,8 @@ pass_pause(struct send *send, struct destination *destination)
         } else if (!mail || (can_wait_on_disk(mail) && !mail->is_expired)) {
             if (!id_queue_put(&destination->waiting, id))
                 send_fail(send, "unable to remember a message", errno);
+            if (mail)
+                pass_touch(send, mail);
         } else {
             mail->posted--;
             if (mail->is_expired)
