@@ -13,6 +13,8 @@
 
 #include "handoff.h"
 
+enum { DIRECT_MIN = 4096 }; /* bytes that are not worth a copy */
+
 static void
 close_descriptor(struct spool *spool)
 {
@@ -81,25 +83,41 @@ move_to_disk(struct spool *spool)
     return true;
 }
 
+/* Make sure that there is a descriptor, and the right kind of one for the length so far. */
 static bool
-flush_pending(struct spool *spool)
+prepare_descriptor(struct spool *spool)
 {
     if (spool->fd < 0) {
         spool->fd = memfd_create("spool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (spool->fd < 0)
             return false;
     }
-    if (!spool->on_disk && spool->len > SPOOL_MEMFD_MAX && !move_to_disk(spool))
-        return false;
-    if (allwrite(spool->fd, spool->pending.s, spool->pending.len) < spool->pending.len)
+    return spool->on_disk || spool->len <= SPOOL_MEMFD_MAX || move_to_disk(spool);
+}
+
+static bool
+flush_pending(struct spool *spool)
+{
+    if (!prepare_descriptor(spool) ||
+        allwrite(spool->fd, spool->pending.s, spool->pending.len) < spool->pending.len)
         return false;
     spool->pending.len = 0;
     return true;
 }
 
+/* A large piece of a large message goes where it belongs, and not through pending. */
+static bool
+put_directly(struct spool *spool, const char *bytes, size_t len)
+{
+    spool->len += len;
+    return flush_pending(spool) && allwrite(spool->fd, bytes, len) == len;
+}
+
 bool
 spool_put(struct spool *spool, const char *bytes, size_t len)
 {
+    if (spool->fd >= 0 && len >= DIRECT_MIN)
+        return put_directly(spool, bytes, len);
     while (len) {
         size_t room = HANDOFF_BODY_MAX - spool->pending.len;
         size_t take = len < room ? len : room;
