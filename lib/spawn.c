@@ -265,10 +265,15 @@ spawn_run(const struct spawn_role *role)
         while (spawn.is_changed && !spawn.is_broken)
             spawn_dispatch(&spawn);
         int wait_ms = watch_the_clock(&spawn);
-        if (!fill_watch(&spawn, &watch))
-            return false;
-        turn(&spawn, &watch, wait_ms);
+        if (fill_watch(&spawn, &watch))
+            turn(&spawn, &watch, wait_ms);
+        else
+            spawn.is_broken = true;
     }
-    /* the delivery processes see the end of their work and finish what they have begun */
+    int saved = errno;
+    spawn_free(&spawn);
+    free(watch.entries);
+    free(watch.subjects);
+    errno = saved;
     return !spawn.is_broken;
 }

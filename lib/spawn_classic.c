@@ -10,6 +10,7 @@
 #include <skalibs/djbunix.h>
 
 #include "child.h"
+#include "spawn_job.h"
 #include "spawn_report.h"
 #include "text.h"
 
@@ -191,6 +192,7 @@ spawn_classic_free(struct spawn_classic *classic)
             close(classic->runs[i].output);
         stralloc_free(&classic->runs[i].text);
     }
+    spawn_job_free(classic->job);
     free(classic->runs);
     free(classic);
 }

@@ -50,6 +50,7 @@ int spawn_classic_report(const struct spawn_classic *classic, stralloc *out);
 /* End every run by SIGKILL. */
 void spawn_classic_kill(struct spawn_classic *classic);
 
+/* Give everything back, the job too. Runs that have not ended go on unheard. */
 void spawn_classic_free(struct spawn_classic *classic);
 
 #endif

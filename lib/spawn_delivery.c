@@ -215,7 +215,6 @@ advance_classics(struct spawn *spawn)
         }
         send_report(spawn);
         *at = classic->next;
-        spawn_job_free(classic->job);
         spawn_classic_free(classic);
     }
 }
@@ -298,4 +297,39 @@ spawn_dispatch(struct spawn *spawn)
     }
     while ((job = spawn_line_take(&held)))
         spawn_line_append(&spawn->waiting, job);
+}
+
+static void
+free_line(struct spawn_line *line)
+{
+    struct spawn_job *job;
+    while ((job = spawn_line_take(line)))
+        spawn_job_free(job);
+}
+
+void
+spawn_free(struct spawn *spawn)
+{
+    for (struct spawn_session *session = spawn->sessions; session;
+         session = session->next) {
+        struct spawn_line jobs = {.first = session->jobs};
+        spawn_session_end(session);
+        session->jobs = NULL;
+        free_line(&jobs);
+    }
+    spawn_session_sweep(&spawn->sessions);
+    while (spawn->classics) {
+        struct spawn_classic *classic = spawn->classics;
+        spawn->classics = classic->next;
+        spawn_classic_free(classic);
+    }
+    while (spawn->reports) {
+        struct spawn_report *report = spawn->reports;
+        spawn->reports = report->next;
+        free(report);
+    }
+    free_line(&spawn->resolving);
+    free_line(&spawn->waiting);
+    handoff_free(&spawn->packet);
+    stralloc_free(&spawn->text);
 }

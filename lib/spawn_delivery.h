@@ -58,4 +58,8 @@ void spawn_bury(struct spawn *spawn, pid_t pid, int wait_status);
 /* Give waiting jobs to delivery processes; later ones overtake one whose key is full. */
 void spawn_dispatch(struct spawn *spawn);
 
+/* Give everything back. The delivery processes see the end of their work and finish what they have
+ * begun. */
+void spawn_free(struct spawn *spawn);
+
 #endif

@@ -182,5 +182,8 @@ main(int argc, char **argv)
     role.context = &local;
     if (!spawn_run(&role))
         die_temp("go on with", "descriptor 0");
+    user_directory_free(&local.directory);
+    user_free(&local.user);
+    stralloc_free(&local.local);
     return 0;
 }
