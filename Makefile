@@ -84,7 +84,7 @@ endef
 $(foreach v,glibc musl san clang fuzz,$(eval $(call variant_rules,$(v))))
 
 define program_rule
-$(BIN)/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a
+$(BIN)/$(notdir $(1:.c=)): build/$(call variant,$(1))/$(1:.c=.o) build/$(call variant,$(1))/$(patsubst %/,%,$(dir $(1))).a build/$(call variant,$(1))/lib.a $(if $(SAN),build/san/tests/asan_defaults.o)
 	@mkdir -p $$(@D)
 	$(L_$(call variant,$(1))) -o $$@ -Wl,--start-group $$^ $(ARCHIVES) -Wl,--end-group $(if $(filter glibc san,$(call variant,$(1))),-lresolv)
 endef

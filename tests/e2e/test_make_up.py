@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from conftest import SINGLE_UID, SOURCE, public_folder, remove_tree, run
+from conftest import SAN, SINGLE_UID, SOURCE, public_folder, remove_tree, run
+
+pytestmark = pytest.mark.skipif(bool(SAN), reason="the memory limits of real services are too low for ASan")
 
 
 @pytest.fixture
