@@ -119,9 +119,18 @@ check:
 
 # End-to-end tests in a network and a mount table of their own. E2E=tests/e2e/test_up.py chooses.
 E2E ?= tests/e2e
-e2e: programs
+e2e: programs build/bench/fill-queue
 	unshare -n -m --propagation private sh -c 'ip link set lo up && \
 	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider $(E2E)'
+
+# Growth: what a large queue, many sessions and long lists cost. SHORT=1: fewer and smaller.
+build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a
+	@mkdir -p $(@D)
+	$(C_glibc) $(L_glibc:$(CC)%=%) -o $@ $< $(filter %.a,$^) $(ARCHIVES)
+BENCH_ENTER := unshare -n -m --propagation private sh -c 'ip link set lo up && exec "$$@"' bench
+bench-scale: programs build/bench/fill-queue
+	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
+	$(BENCH_ENTER) /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
 
 # Installing replaces each program by a rename, so what runs is not disturbed.
 QMAILHOME ?= $(HOME_DIR)
@@ -161,6 +170,6 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages unit fuzz compile-all lint e2e check install up down uninstall clean
+.PHONY: all programs packages unit fuzz compile-all lint e2e check bench-scale install up down uninstall clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

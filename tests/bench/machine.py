@@ -96,21 +96,30 @@ def has_journal(path):
     return kind in ("ext3", "ext4") and bool(glob.glob(f"/proc/fs/jbd2/{name}-*"))
 
 
+class LoopFileSystem:
+    """An ext4 in a file, mounted at path."""
+
+    def __init__(self, path, size_mb, mkfs_options=()):
+        self.path, self.image = path, path.rstrip("/") + ".img"
+        subprocess.run(["truncate", "-s", f"{size_mb}M", self.image], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", *mkfs_options, self.image], check=True)
+        self.loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", self.image],
+                                   check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["mount", self.loop, path], check=True)
+
+    def remount(self):
+        """As after a reboot: nothing of it is in memory."""
+        subprocess.run(["umount", self.path], check=True)
+        subprocess.run(["mount", self.loop, self.path], check=True)
+
+    def undo(self):
+        subprocess.run(["umount", "-l", self.path], check=False)
+        subprocess.run(["losetup", "-d", self.loop], check=False)
+        os.unlink(self.image)
+
+
 def journalled_directory(path, size_mb=6144):
     """Make path a directory on a journalled file system: an ext4 in a loop-mounted file, where
     its own has no journal. Returns a function that undoes it."""
     os.makedirs(path, exist_ok=True)
-    if has_journal(path):
-        return lambda: None
-    image = path.rstrip("/") + ".img"
-    subprocess.run(["truncate", "-s", f"{size_mb}M", image], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", image],
-                          check=True, capture_output=True, text=True).stdout.strip()
-    subprocess.run(["mount", loop, path], check=True)
-
-    def undo():
-        subprocess.run(["umount", "-l", path], check=False)
-        subprocess.run(["losetup", "-d", loop], check=False)
-        os.unlink(image)
-    return undo
+    return (lambda: None) if has_journal(path) else LoopFileSystem(path, size_mb).undo

@@ -21,8 +21,6 @@ def make_user(base):
     except KeyError:
         subprocess.run(["useradd", "-r", "-U", "-d", home, "-s", "/bin/sh", USER], check=True)
         entry = pwd.getpwnam(USER)
-    if entry.pw_dir != home:
-        subprocess.run(["usermod", "-d", home, USER], check=True)
     os.makedirs(home, exist_ok=True)
     os.chown(home, entry.pw_uid, entry.pw_gid)
     os.chmod(home, 0o711)
@@ -31,7 +29,7 @@ def make_user(base):
 
 class Server:
     """A running server; measure it through its cgroup."""
-    name = port = None
+    name = port = group = None
 
     def __init__(self, base):
         self.home, self.uid, self.gid = make_user(base)
@@ -39,7 +37,7 @@ class Server:
         self.folder = f"{base}/{self.name}"
         shutil.rmtree(self.folder, ignore_errors=True)
         os.mkdir(self.folder, 0o755)
-        self.cgroup = Cgroup(self.name)
+        self.cgroup = Cgroup(self.group or self.name)
         self.start(base)
         wait_for_port(self.port)
 

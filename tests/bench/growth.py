@@ -1,0 +1,142 @@
+"""Pennypost as the growth benchmark needs it: started and stopped with the queue it has, looked
+at process by process. `make bench-scale` and tests/e2e/test_growth.py use it."""
+import glob
+import os
+import pwd
+import re
+import shutil
+import statistics
+import subprocess
+import time
+
+import load
+from machine import memory_of
+from servers import DOMAIN, USER, Pennypost
+
+DEAD = "dead.test"  # its relay refuses every connection
+DEAD_PORT = 1
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FILL_QUEUE = os.path.join(SOURCE, "build/bench/fill-queue")
+LOCAL = f"{USER}@{DOMAIN}"
+
+
+def private_bytes(pid):
+    """Memory that no other process shares."""
+    return memory_of(pid, "Private_Clean") + memory_of(pid, "Private_Dirty")
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def wait_until(condition, what, limit_s=120, every_s=0.01):
+    end = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {limit_s} s for {what}")
+        time.sleep(every_s)
+
+
+def fill_queue(home, count, is_due, size=1024):
+    """Write count messages for the dead destination into the queue of a stopped instance."""
+    owner = {}
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("qmailq")
+        owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    subprocess.run([FILL_QUEUE, str(count), "0" if is_due else "86400", f"somebody@{DEAD}",
+                    str(size)], check=True, env={"QMAILHOME": str(home)}, **owner)
+
+
+def queue_stat(home):
+    """(messages, those not yet looked at, seconds that qmail-qstat took)"""
+    start = time.monotonic()
+    done = subprocess.run([f"{home}/bin/qmail-qstat"], check=True, text=True, timeout=120,
+                          stdout=subprocess.PIPE, env={"QMAILHOME": str(home)})
+    numbers = re.findall(r": (\d+)", done.stdout)
+    return int(numbers[0]), int(numbers[1]), time.monotonic() - start
+
+
+class Growing(Pennypost):
+    """Can be stopped, its queue filled, and started again."""
+    group = "growth"
+
+    def __init__(self, base):
+        super().__init__(base)
+        with open(self.folder + "/control/smtproutes", "a", encoding="ascii") as file:
+            file.write(f"{DEAD}:127.0.0.1:{DEAD_PORT}\n")
+        self.set("maxrecipients", 200000)
+        self.set("concurrencyincoming", 1200)
+
+    def set(self, name, value):
+        with open(f"{self.folder}/control/{name}", "w", encoding="ascii") as file:
+            file.write(f"{value}\n")
+
+    def pids_of(self, name):
+        return [pid for pid in self.cgroup.pids() if name_of(pid) == name]
+
+    def sender(self):
+        """The pid of qmail-send."""
+        return self.pids_of("qmail-send")[0]
+
+    def stop(self):
+        """Stop everything; the cgroup is gone until launch()."""
+        self.cgroup.kill()
+
+    def launch(self):
+        """Start with the queue there is. Returns the seconds until qmail-send is ready."""
+        os.makedirs(self.cgroup.path, exist_ok=True)
+        for stale in glob.glob(self.folder + "/service/**/supervise", recursive=True):
+            shutil.rmtree(stale)
+        start = time.monotonic()
+        self.cgroup.run(f"setsid s6-svscan {self.folder}/service </dev/null "
+                        f">{self.folder}/svscan.log 2>&1 &",
+                        env=dict(os.environ, QMAILHOME=self.folder))
+        service = f"{self.folder}/service/qmail-send"
+        wait_until(lambda: os.path.exists(service + "/supervise/status"), "supervision")
+        subprocess.run(["s6-svwait", "-U", "-t", "60000", service], check=True)
+        ready_s = time.monotonic() - start
+        load.wait_for_port(self.port)
+        return ready_s
+
+    def deliver(self, box, count):
+        """Medians in ms, connect to 250 and connect to Maildir, of new messages."""
+        return load.latency(self.port, LOCAL, box, count)
+
+    def wait_scanned(self, count, limit_s=900):
+        """Wait until qmail-send knows count messages and has looked at each; returns the times
+        that qmail-qstat took meanwhile."""
+        took = []
+
+        def is_scanned():
+            known, unseen, seconds = queue_stat(self.folder)
+            took.append(seconds)
+            return known >= count and unseen == 0
+        wait_until(is_scanned, "the scan", limit_s, 0.1)
+        return took
+
+    def private_by_name(self):
+        """{process name: private bytes}"""
+        sizes = {}
+        for pid in self.cgroup.pids():
+            name = name_of(pid)
+            sizes[name] = sizes.get(name, 0) + private_bytes(pid)
+        return sizes
+
+    def maildir_box(self):
+        return load.Maildir(self.maildir, self.uid, self.gid)
+
+
+def median_ms(function, count):
+    """The median duration of function() in ms."""
+    times = []
+    for _ in range(count):
+        start = time.monotonic()
+        function()
+        times.append((time.monotonic() - start) * 1000)
+    return statistics.median(times)
+
+

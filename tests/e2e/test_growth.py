@@ -1,0 +1,75 @@
+"""A queue with many messages that wait for a dead destination; `make bench-scale` measures more."""
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SAN, wait_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import growth  # noqa: E402
+
+MESSAGES = 2000 if SAN else 30000
+
+
+@pytest.fixture(name="crowded")
+def make_crowded(make_instance):
+    """An instance whose queue has MESSAGES messages for a dead destination, not started."""
+    one = make_instance(start=False)
+    one.control("smtproutes", f"{growth.DEAD}:127.0.0.1:{growth.DEAD_PORT}")
+    growth.fill_queue(one.home, MESSAGES, is_due=False)
+    return one
+
+
+def sender(one):
+    return one.processes("qmail-send")[0]
+
+
+def wait_known(one, count):
+    wait_for(lambda: growth.queue_stat(one.home)[:2] == (count, 0), f"{count} known messages")
+
+
+def test_new_mail_arrives_while_an_old_queue_is_read(crowded):
+    """A message that comes right after the start does not wait for the scan of the queue."""
+    for attempt in range(1, 11):  # the scan is fast: it may be over before the client has spoken
+        crowded.start()
+        client = growth.load.Client(crowded.port)
+        client.say(b"HELO client.example")
+        client.send(f"alice@{crowded.host}")
+        crowded.wait_mail("alice", attempt)
+        known, unseen, _ = growth.queue_stat(crowded.home)
+        client.close()
+        wait_known(crowded, MESSAGES)
+        if unseen or known < MESSAGES:
+            return
+        crowded.stop()
+    pytest.fail("the scan was over before the mail had come, each time")
+
+
+@pytest.mark.skipif(bool(SAN), reason="sanitizers need memory of their own")
+@pytest.mark.parametrize("is_due", [False, True])
+def test_a_queued_message_takes_at_most_100_bytes_of_memory(make_instance, is_due):
+    """Also when all messages are due and stand before their destination."""
+    one = make_instance()
+    one.control("smtproutes", f"{growth.DEAD}:127.0.0.1:{growth.DEAD_PORT}")
+    empty = growth.private_bytes(sender(one))
+    one.stop()
+    growth.fill_queue(one.home, MESSAGES, is_due)
+    one.start()
+    wait_known(one, MESSAGES)
+    each = (growth.private_bytes(sender(one)) - empty) / MESSAGES
+    assert each <= 100, f"{each:.0f} bytes"
+
+
+def test_qstat_counts_what_is_in_the_queue(crowded):
+    """qmail-qstat gives the same number when qmail-send runs and when it does not."""
+    assert growth.queue_stat(crowded.home)[0] == MESSAGES
+    crowded.start()
+    wait_known(crowded, MESSAGES)
+    crowded.stop()
+    assert growth.queue_stat(crowded.home)[0] == MESSAGES
+
+
+def test_the_list_of_everything_is_complete(crowded):
+    """qmail-qread lists each message of a large queue once."""
+    lines = crowded.bin("qmail-qread").stdout.splitlines()
+    assert sum(line.strip() == f"remote\tsomebody@{growth.DEAD}" for line in lines) == MESSAGES
