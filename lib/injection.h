@@ -72,10 +72,8 @@ bool injection_collect(struct injection *injection, struct injection_receipt *re
 const char *injection_reason(const struct injection_receipt *receipt);
 bool injection_is_permanent(const struct injection_receipt *receipt);
 
-/* Forget the message begun; the connection is kept. */
+/* Forget the message begun, the connection is kept; close everything. */
 void injection_abandon(struct injection *injection);
-
-/* Close everything. */
 void injection_free(struct injection *injection);
 
 #endif
