@@ -3,7 +3,7 @@
 #   make            build into build/bin         make up       install, start, send a first message
 #   make check      every test (as root)         make down     stop what `make up` started
 #   make install    DESTDIR, QMAILHOME           make uninstall   keeps control, queue and mail
-#   make unit fuzz e2e lint                      the parts of check
+#   make unit fuzz e2e lint crash                the parts of check; crash is longer than there
 #   make packages   install what building and running need, as root
 #   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
 #   HOST=, IP=, PORT=                            for make up: other than this host's, all, 25
@@ -132,6 +132,11 @@ bench-scale: programs build/bench/fill-queue
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
 	$(BENCH_ENTER) /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
 
+# Kills, failing system calls, power cuts; CRASH='--short kill:qmail-send' chooses.
+crash: programs
+	unshare -n -m --propagation private sh -c 'ip link set lo up && \
+	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 tests/crash/crash.py $(CRASH)'
+
 # Installing replaces each program by a rename, so what runs is not disturbed.
 QMAILHOME ?= $(HOME_DIR)
 ROOT := $(DESTDIR)$(QMAILHOME)
@@ -170,6 +175,6 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages unit fuzz compile-all lint e2e check bench-scale install up down uninstall clean
+.PHONY: all programs packages unit fuzz compile-all lint e2e crash check bench-scale install up down uninstall clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

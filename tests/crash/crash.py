@@ -1,0 +1,57 @@
+#!/usr/bin/python3
+"""crash.py [--short] [--seed N] [PART[:PROGRAM,...]]...: try to make Pennypost lose a message; README.md beside it.
+
+Runs as root in a network and a mount table of its own: `make crash`. env RESULTS: a file that gets a line
+for each part. exit 0: nothing was lost; 1: see the lines with FAULT.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import syscalls  # noqa: E402
+from instance import install_programs, remove_tree, require_own_network  # noqa: E402
+
+PARTS = {"kill": syscalls.kill, "fail": syscalls.fail}
+
+
+def report(name, tallies):
+    """One line for each part of the check. returns whether it is good"""
+    faults = [fault for tally in tallies for fault in tally.faults]
+    with open(os.environ.get("RESULTS") or os.devnull, "a", encoding="utf-8") as results:
+        print(f"{'not ok' if faults else 'ok'} crash {name}", file=results)
+    print(f"{'FAILED' if faults else 'ok    '} {name}: {sum(t.cases for t in tallies)} cases, "
+          f"{sum(t.accepted for t in tallies)} messages accepted, {sum(t.lost for t in tallies)} lost, "
+          f"{sum(t.twice for t in tallies)} twice in a Maildir, "
+          f"{sum(t.twice_remote for t in tallies)} twice by SMTP, {len(faults)} faults", flush=True)
+    return not faults
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    why = require_own_network()
+    if why:
+        sys.exit(f"crash.py: {why}: run `make crash`")
+    random.seed(options.seed)
+    print(f"seed {options.seed}", flush=True)
+    programs = install_programs()
+    good = True
+    try:
+        for part in options.parts or PARTS:
+            name, _, names = part.partition(":")
+            extra = [names.split(",")] if names else []
+            good &= report(name, PARTS[name](programs, options.short, *extra))
+    finally:
+        remove_tree(programs)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

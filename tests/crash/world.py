@@ -1,0 +1,213 @@
+"""A Pennypost that gets broken, a peer that takes mail, and the question whether anything was lost."""
+import os
+import smtplib
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from instance import SERVICES, Instance, remove_tree  # noqa: E402
+from smtp_peer import Peer  # noqa: E402
+
+SINK_PORT = 2526
+PATIENCE = 40  # seconds until everything must have come to rest after a crash
+DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
+LOCAL, REMOTE = "alice@me.example", "bob@sink.example"
+TEMPORARY = set(range(51, 100)) | {111}  # exit codes of qmail-queue that mean "try again"
+
+
+class Sent:
+    """One message: its name, what the sender was told, and where it has to arrive."""
+
+    def __init__(self, name, text, local=True, remote=True):
+        self.name, self.text, self.local, self.remote = name, text, local, remote
+        self.acknowledged = False
+        self.answer = ""  # code and text, or why there was none
+        self.is_permanent = False
+
+
+class Tally:
+    """What a series of cases came to."""
+
+    def __init__(self, name):
+        self.name, self.cases, self.hit, self.accepted = name, 0, 0, 0
+        self.lost, self.twice, self.twice_remote, self.faults = 0, 0, 0, []
+
+    def fault(self, case, what):
+        what, _, more = what.partition("\n")
+        self.faults.append(f"{case}: {what}")
+        print(f"  FAULT {self.name}: {case}: {what}", flush=True)
+        DETAILS.parent.mkdir(exist_ok=True)
+        with open(DETAILS, "a", encoding="utf-8") as details:
+            print(f"==== {self.name}: {case}: {what}\n{more}", file=details)
+
+    def line(self):
+        return (f"{self.name}: {self.cases} cases, {self.hit} took effect, {self.accepted} messages accepted, "
+                f"{self.lost} lost, {self.twice} twice in a Maildir, {self.twice_remote} twice by SMTP, "
+                f"{len(self.faults)} faults")
+
+
+class World:
+    """An instance with a Maildir for alice@me.example, and a peer for everything at sink.example."""
+
+    def __init__(self, programs, **options):
+        self.one = Instance(programs, **options)
+        for service in SERVICES:  # strace needs more than our programs
+            self.one.write(f"service/{service}/env/MEMORY", "=\n")
+        self.one.control("smtproutes", f"sink.example:127.0.0.1:{SINK_PORT}")
+        self.one.control("sessionidle", "1")
+        self.sink = Peer("127.0.0.1", SINK_PORT)
+        self.count = 0
+        self.one.start()
+
+    def close(self):
+        self.one.stop()
+        self.sink.close()
+        if not os.environ.get("KEEP"):
+            remove_tree(self.one.folder)
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def new(self, size=300, **where):
+        self.count += 1
+        name = f"c{os.getpid()}x{self.count}"
+        body = (f"line {name} of the body\n" * (size // 24 + 1)) + f"end {name}\n"
+        return Sent(name, f"Subject: n{name}n\n\n{body}", **where)
+
+    @staticmethod
+    def recipients(sent):
+        return [LOCAL] * sent.local + [REMOTE] * sent.remote
+
+    def by_smtp(self, sent, timeout=30):
+        """Send it; what was said is in sent.answer."""
+        try:
+            with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=timeout) as smtp:
+                smtp.ehlo()
+                code, text = smtp.mail("sender@remote.example")
+                for recipient in self.recipients(sent):
+                    if code < 300:
+                        code, text = smtp.rcpt(recipient)
+                if code < 300:
+                    code, text = smtp.data(sent.text.replace("\n", "\r\n").encode())
+                sent.answer = f"{code} {text.decode(errors='replace')}"
+                sent.acknowledged = 200 <= code < 300
+                sent.is_permanent = code >= 500
+        except smtplib.SMTPResponseException as reply:
+            sent.answer, sent.is_permanent = f"{reply.smtp_code} {reply.smtp_error}", reply.smtp_code >= 500
+        except (OSError, smtplib.SMTPException) as error:
+            sent.answer = sent.answer or f"connection: {error}"
+        return sent
+
+    def by_queue(self, sent):
+        """Send it with bin/qmail-queue."""
+        code = self.one.inject(sent.text.encode(), "sender@remote.example", *self.recipients(sent), check=False)
+        sent.acknowledged, sent.answer = code == 0, f"exit {code}"
+        sent.is_permanent = code > 0 and code not in TEMPORARY
+        return sent
+
+    # -- what arrived -----------------------------------------------------------------------
+
+    def box(self):
+        return self.one.user_home("alice") / "Maildir"
+
+    def arrived(self, sent):
+        """How often it is in the Maildir, how often the peer has it, and whether one is incomplete."""
+        mark = f"Subject: n{sent.name}n\n".encode()
+        local = [m for m in self.one.maildir("alice") if mark in m]
+        remote = [m for m in self.sink.messages if mark.replace(b"\n", b"\r\n") in m]
+        text = sent.text.encode()
+        # qmail-smtpd and qmail-queued put their lines above
+        torn = [m for m in local if not m.endswith(text)]
+        torn += [m for m in remote if not m.replace(b"\r\n", b"\n").rstrip(b"\n").endswith(text.rstrip(b"\n"))]
+        return len(local), len(remote), bool(torn)
+
+    def forget(self):
+        """Remove what arrived, and what was set aside."""
+        for part in ("new", "cur"):
+            for file in (self.box() / part).iterdir():
+                file.unlink()
+        for file in (self.one.home / "queue/bad").iterdir():
+            file.unlink()
+        self.sink.messages.clear()
+        self.sink.commands.clear()
+        self.sink.packets.clear()
+        self.sink.connections[:] = [c for c in self.sink.connections if c.fileno() >= 0]
+
+    # -- recovery ---------------------------------------------------------------------------
+
+    def doqueue(self):
+        self.one.run("s6-svc", "-a", self.one.home / "service/qmail-send", check=False)
+
+    def settle(self, patience=PATIENCE):
+        """Wait until every service is ready and the queue is empty; returns what is still there."""
+        self.one.wait_ready()
+        deadline, asked = time.monotonic() + patience, 0
+        while time.monotonic() < deadline:
+            left = self.left()
+            if not left:
+                return []
+            if time.monotonic() - asked > 0.4:
+                self.doqueue()
+                asked = time.monotonic()
+            time.sleep(0.03)
+        return self.left()
+
+    def left(self):
+        """Names in queue/mess, queue/bounce and queue/drop."""
+        queue = self.one.home / "queue"
+        return [str(f.relative_to(queue)) for folder in ("mess", "bounce", "drop")
+                for f in (queue / folder).rglob("*") if f.is_file()]
+
+    def bad(self):
+        return sorted(f.name for f in (self.one.home / "queue/bad").iterdir())
+
+    def temporary(self):
+        return sorted((self.box() / "tmp").iterdir())
+
+    def check(self, tally, case, messages, may_be_torn=False):
+        """Everything has come to rest: were the promises kept?"""
+        left = self.settle()
+        if left:
+            tally.fault(case, f"stuck in the queue: {left}\n{self.one.tail()}")
+        if self.bad() and not may_be_torn:
+            tally.fault(case, f"set aside: {self.bad()}")
+        for sent in messages:
+            local, remote, torn = self.arrived(sent)
+            tally.accepted += sent.acknowledged
+            if sent.acknowledged and (local < sent.local or remote < sent.remote):
+                tally.lost += 1
+                tally.fault(case, f"lost: {sent.name} local {local} remote {remote}\n{self.one.tail()}")
+            if torn:
+                tally.fault(case, f"half a message: {sent.name}")
+            if local > 1:
+                tally.twice += 1
+                tally.fault(case, f"{sent.name} is {local} times in the Maildir")
+            tally.twice_remote += remote > 1
+            if sent.is_permanent:
+                tally.fault(case, f"permanent failure for a passing trouble: {sent.answer}")
+        if left:  # the next case begins clean
+            self.purge()
+        self.forget()
+
+    def purge(self):
+        self.one.run("s6-svc", "-wd", "-d", self.one.home / "service/qmail-send", check=False)
+        for name in self.left():
+            (self.one.home / "queue" / name).unlink(missing_ok=True)
+        self.one.run("s6-svc", "-u", self.one.home / "service/qmail-send", check=False)
+
+    def check_temporary(self, tally):
+        """What crashes left in Maildir/tmp goes away with a later delivery."""
+        left = self.temporary()
+        for file in left:
+            os.utime(file, (time.time() - 48 * 3600,) * 2)
+        if left:
+            self.one.kill("qmail-local")
+            sent = self.by_smtp(self.new(remote=False))
+            self.check(tally, "sweep", [sent])
+            deadline = time.monotonic() + 20
+            while self.temporary() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        if self.temporary():
+            tally.fault("sweep", f"Maildir/tmp still has {[f.name for f in self.temporary()]}")
+        return len(left)
