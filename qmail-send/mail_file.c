@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+enum { READ_AHEAD = 64 * 1024 };
+
 static int
 open_id(uint64_t id, int flags)
 {
@@ -64,44 +66,63 @@ mail_read(struct mail **mail, uint64_t id, stralloc *bytes)
     return status;
 }
 
-/* fd is the file: is it one message, complete and nobody else's? */
+/* Is it a regular file, and nobody else's? */
 static enum mail_status
-check_open_file(int fd, struct mail_check *found, stralloc *scratch)
+look_at_inode(struct mail_check *check)
 {
     struct stat status;
-    struct queue_file file = {.envelope = *scratch};
-
-    if (fstat(fd, &status) < 0)
+    if (fstat(check->fd, &status) < 0)
         return MAIL_ERROR;
     if (!S_ISREG(status.st_mode))
         return MAIL_BAD;
-    found->bytes = (uint64_t)status.st_size;
+    check->bytes = (uint64_t)status.st_size;
     if (status.st_nlink > 1) {
         /* a snapshot made of hard links: to write to the file would change the copy too */
         errno = EMLINK;
         return MAIL_ERROR;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? MAIL_BUSY : MAIL_ERROR;
-    enum queue_file_status read_status = queue_file_read(fd, &file, true);
-    *scratch = file.envelope;
-    found->next_try_s = file.header.next_try_s;
-    return read_status == QUEUE_FILE_OK     ? MAIL_OK
-           : read_status == QUEUE_FILE_TORN ? MAIL_BAD
-                                            : MAIL_ERROR;
+    (void)posix_fadvise(check->fd, 0, READ_AHEAD, POSIX_FADV_WILLNEED);
+    return MAIL_OK;
 }
 
-enum mail_status
-mail_check(uint64_t id, struct mail_check *found, stralloc *scratch)
+void
+mail_check_begin(struct mail_check *check, uint64_t id)
 {
-    int fd = open_id(id, O_RDONLY);
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO))
-        return MAIL_BAD; /* a symbolic link, a socket */
-    if (fd < 0)
-        return errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
-    enum mail_status status = check_open_file(fd, found, scratch);
-    mail_close(fd);
-    return status;
+    *check = (struct mail_check){.id = id, .fd = open_id(id, O_RDONLY)};
+    if (check->fd >= 0)
+        check->status = look_at_inode(check);
+    else if (errno == ELOOP || errno == ENXIO)
+        check->status = MAIL_BAD; /* a symbolic link, a socket */
+    else
+        check->status = errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
+    check->error = errno;
+}
+
+static enum mail_status
+read_check(struct mail_check *check, stralloc *scratch)
+{
+    struct queue_file file = {.envelope = *scratch};
+    if (flock(check->fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? MAIL_BUSY : MAIL_ERROR;
+    enum queue_file_status status = queue_file_read(check->fd, &file, true);
+    *scratch = file.envelope;
+    check->next_try_s = file.header.next_try_s;
+    return status == QUEUE_FILE_OK     ? MAIL_OK
+           : status == QUEUE_FILE_TORN ? MAIL_BAD
+                                       : MAIL_ERROR;
+}
+
+void
+mail_check_end(struct mail_check *check, stralloc *scratch)
+{
+    if (check->status == MAIL_OK) {
+        check->status = read_check(check, scratch);
+        check->error = errno;
+    }
+    if (check->fd >= 0)
+        close(check->fd);
+    check->fd = -1;
+    errno = check->error;
 }
 
 bool

@@ -23,13 +23,22 @@ enum mail_status {
  * bytes    see queue_file_read_whole(): message and all, if small */
 enum mail_status mail_read(struct mail **mail, uint64_t id, stralloc *bytes);
 
+/* A file found in the directory, while it is checked. */
 struct mail_check {
-    uint64_t next_try_s;
+    uint64_t id;
+    int fd;
+    enum mail_status status;
+    int error;      /* errno, with MAIL_ERROR */
     uint64_t bytes; /* the size of the file */
+    uint64_t next_try_s;
 };
 
-/* Check a file found in the directory, checksum and all, and find when it is due. */
-enum mail_status mail_check(uint64_t id, struct mail_check *found, stralloc *scratch);
+/* Begin to check a file: open it, and have the disk read it while others are opened. */
+void mail_check_begin(struct mail_check *check, uint64_t id);
+
+/* Check it, checksum and all, find when it is due, close it. Sets check->status, and errno.
+ * scratch  memory to reuse */
+void mail_check_end(struct mail_check *check, stralloc *scratch);
 
 /* Write to the file: recipients first..first+count-1 that are in this state become done. */
 bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,

@@ -13,7 +13,7 @@ struct send;
 
 enum {
     SCAN_INTERVAL_S = 1500,
-    SCAN_SLICE = 2000,      /* names per turn */
+    SCAN_SLICE = 200,       /* names per turn */
     SCAN_WARNINGS_MAX = 20, /* about foreign files, per scan */
 };
 

@@ -138,27 +138,24 @@ work_reload(struct send *send, uint64_t id, uint64_t destination)
     return NULL;
 }
 
-/* A file found in the directory: is it a message, and when is it due?
- * returns  how many bytes had to be read */
-static uint64_t
-look_at_unseen(struct send *send, uint64_t id)
+/* A file found in the directory: is it a message, and when is it due? */
+static void
+look_at_unseen(struct send *send, struct mail_check *found)
 {
-    struct mail_check found = {0};
-    enum mail_status status = mail_check(id, &found, &send->scratch);
-    if (status != MAIL_OK) {
-        trouble(send, id, status);
-        return found.bytes;
+    mail_check_end(found, &send->scratch);
+    if (found->status != MAIL_OK) {
+        trouble(send, found->id, found->status);
+        return;
     }
     /* a try that is further away than any could be was planned by a clock that went wrong */
-    if (found.next_try_s > send->now_s &&
-        found.next_try_s - send->now_s <= send->config.queuelifetime_s) {
-        pass_schedule(send, id, found.next_try_s, false);
-        return found.bytes;
+    if (found->next_try_s > send->now_s &&
+        found->next_try_s - send->now_s <= send->config.queuelifetime_s) {
+        pass_schedule(send, found->id, found->next_try_s, false);
+        return;
     }
-    struct mail *mail = read_mail(send, id, true);
+    struct mail *mail = read_mail(send, found->id, true);
     if (mail)
         begin(send, mail);
-    return found.bytes;
 }
 
 static void
@@ -176,20 +173,26 @@ work_due(struct send *send)
 {
     uint64_t id, due_s;
     bool is_unseen;
-    uint64_t bytes = 0; /* a disk is slow */
+    /* a disk is slow: what it has to read is told to it at once, then all is looked at */
+    struct mail_check unseen[DUE_PER_TURN];
+    int unseen_count = 0;
+    uint64_t bytes = 0;
     for (int i = 0; i < DUE_PER_TURN && bytes < UNSEEN_BYTES_PER_TURN; i++) {
         if (!schedule_first(&send->due, &id, &due_s, &is_unseen) || due_s > send->now_s)
-            return;
+            break;
         schedule_remove_first(&send->due);
         if (is_unseen) {
             send->unseen--;
-            bytes += look_at_unseen(send, id);
+            mail_check_begin(&unseen[unseen_count], id);
+            bytes += unseen[unseen_count++].bytes;
             continue;
         }
         struct mail *mail = read_mail(send, id, false);
         if (mail)
             begin(send, mail);
     }
+    for (int i = 0; i < unseen_count; i++)
+        look_at_unseen(send, &unseen[i]);
 }
 
 static void
