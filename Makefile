@@ -123,6 +123,11 @@ e2e: programs build/bench/fill-queue
 	unshare -n -m --propagation private sh -c 'ip link set lo up && \
 	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider $(E2E)'
 
+# Pennypost and Postfix side by side, in one run. SHORT=1: under two minutes.
+bench: programs
+	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix
+	@/usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short --rounds 1) $(BENCH)
+
 # Growth: what a large queue, many sessions and long lists cost. SHORT=1: fewer and smaller.
 build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a
 	@mkdir -p $(@D)
@@ -130,7 +135,11 @@ build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a
 BENCH_ENTER := unshare -n -m --propagation private sh -c 'ip link set lo up && exec "$$@"' bench
 bench-scale: programs build/bench/fill-queue
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
-	$(BENCH_ENTER) /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
+	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
+# Lines, binaries, private memory of the idle system.
+size: programs
+	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) iproute2
+	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/size.py $(BENCH)
 
 # Kills, failing system calls, power cuts; CRASH='--short kill:qmail-send' chooses.
 crash: programs
@@ -175,6 +184,7 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages unit fuzz compile-all lint e2e crash check bench-scale install up down uninstall clean
+.PHONY: all programs packages unit fuzz compile-all lint e2e crash check bench bench-scale size install up down \
+  uninstall clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -62,7 +62,7 @@ def queue_stat(home):
 
 class Growing(Pennypost):
     """Can be stopped, its queue filled, and started again."""
-    group = "growth"
+    group = "growth"  # the name of its cgroup
 
     def __init__(self, base):
         super().__init__(base)
