@@ -72,8 +72,8 @@ def test_make_up_as_an_ordinary_user_is_single_user_mode(folder):
         ".git", "san", "fuzz", "fuzzers", "clang", "e2e", "unit", "home"))
     run("chown", "-R", f"{SINGLE_UID}:{SINGLE_UID}", folder)
     ids = dict(user=SINGLE_UID, group=SINGLE_UID, extra_groups=[])
-    done = run("make", "-s", "-C", clone, "up", timeout=600, **ids)
     try:
+        done = run("make", "-s", "-C", clone, "up", timeout=600, **ids)
         assert "Pennypost runs." in done.stdout and "port 2525" in done.stdout
         assert len(mails(clone / "home")) == 1
         owners = run("ps", "-eo", "uid,args").stdout
