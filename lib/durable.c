@@ -105,8 +105,10 @@ static bool
 flush_group(struct durable *durable, const int *fds, size_t count, dev_t device)
 {
     if (device != durable->device)
-        *durable = (struct durable){.device = device};
-    if (count <= FEW || now_us() < durable->no_syncfs_until || !syncfs_reports_errors())
+        *durable =
+            (struct durable){.device = device, .is_each_file = durable->is_each_file};
+    if (count <= FEW || durable->is_each_file || now_us() < durable->no_syncfs_until ||
+        !syncfs_reports_errors())
         return flush_each(durable, fds, count);
     return flush_together(durable, fds, count);
 }

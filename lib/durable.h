@@ -14,6 +14,7 @@
 
 struct durable {
     bool is_one_device;      /* the caller promises: all is on one file system, always */
+    bool is_each_file;       /* the caller wants an fsync for each, whatever it costs */
     dev_t device;            /* the file system that the figures below are about */
     uint64_t fsync_us;       /* what one fsync takes; 0: not yet measured */
     unsigned int batches;    /* by syncfs, since an fsync was last measured */
@@ -22,8 +23,8 @@ struct durable {
 
 /* Flush every one of these descriptors, files and directories, in this order where the order
  * matters: name a new file first and its directory after it. They stay open.
- * durable  what was learned about cost; begin with all zero (but for
- *          is_one_device), keep it for the next flush
+ * durable  what was learned about cost; begin with all zero (but for the
+ *          caller's two), keep it for the next flush
  * fds      open descriptors, on any file systems. One that was opened longest ago comes first:
  *          syncfs reports errors that happened since its descriptor was opened
  * returns  true: all is on the disk, with the data of the files and the entries of the

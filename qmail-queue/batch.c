@@ -76,7 +76,8 @@ is_worth_gathering(struct server *server)
     struct batch_pace *pace = &server->pace;
     int64_t wait_us = pace->flush_us / GATHER_PART;
 
-    if (server->is_stopping || server->written.count >= pace->expected ||
+    if (server->is_stopping || server->options->is_each_file ||
+        server->written.count >= pace->expected ||
         server->written.count >= FLUSHER_FDS_MAX - 1)
         return false;
     if (pace->is_gathering)

@@ -24,9 +24,9 @@ answer(int socket, int error)
 /* The helper itself. Its copies of the descriptors are closed before it answers: as long as
  * one is open the file is locked. */
 static _Noreturn void
-serve(int socket)
+serve(int socket, bool is_each_file)
 {
-    struct durable durable = {.is_one_device = true};
+    struct durable durable = {.is_one_device = true, .is_each_file = is_each_file};
     struct handoff packet = {0};
 
     for (;;) {
@@ -41,7 +41,7 @@ serve(int socket)
 }
 
 bool
-flusher_start(struct flusher *flusher)
+flusher_start(struct flusher *flusher, bool is_each_file)
 {
     int ends[2];
 
@@ -50,7 +50,7 @@ flusher_start(struct flusher *flusher)
     flusher->pid = fork();
     if (flusher->pid == 0) {
         helper_settle(&ends[1], 1);
-        serve(ends[1]);
+        serve(ends[1], is_each_file);
     }
     fd_close(ends[1]);
     flusher->socket = ends[0];

@@ -18,8 +18,9 @@ struct flusher {
 };
 
 /* Fork the helper. It ends when the socket is closed.
+ * is_each_file  one fsync for each file, never one flush for several
  * returns  true, or false with errno */
-bool flusher_start(struct flusher *flusher);
+bool flusher_start(struct flusher *flusher, bool is_each_file);
 
 /* Ask for a flush of all these descriptors, files first (the oldest first of all), then
  * directories. One flush at a time.

@@ -15,15 +15,17 @@
  *         queue/lock-queued    held by the one qmail-queued of this home; its text is the id
  *                              below which nothing can be incomplete
  *         control/accounts     other names for the accounts
+ *         control/flush        "shared" or "file": one flush for many messages, or one each
  * process becomes qmailq when started as root. Two helper processes: one waits for the disk,
  *         one verifies old files and takes in queue/drop; and one per large message, at most 4.
  * signals TERM: finish what is being flushed, answer, exit
- * exit    0 after TERM; 100 usage; 111 trouble: restart
+ * exit    0 after TERM; 100 usage, or control/flush says something else; 111 trouble: restart
  * spec    queue-file(5), DESIGN "The queue"
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sys/file.h>
@@ -35,6 +37,7 @@
 #include <skalibs/types.h>
 
 #include "account.h"
+#include "control.h"
 #include "die.h"
 #include "home.h"
 #include "queue_folders.h"
@@ -80,6 +83,21 @@ find_roles(struct server_options *options)
     for (int i = 0; i < SERVER_ROLES; i++)
         if (account_lookup(&found, names[i]))
             options->roles[i] = (struct server_role){.uid = found.uid, .text = texts[i]};
+}
+
+static void
+read_flush(struct server_options *options)
+{
+    stralloc word = STRALLOC_ZERO;
+    enum control_status status = control_read_line(&word, "control/flush");
+
+    if (status == CONTROL_ERROR)
+        die_temp("read", "control/flush");
+    options->is_each_file = status == CONTROL_FOUND && strcmp(word.s, "file") == 0;
+    if (status == CONTROL_FOUND && word.len && !options->is_each_file &&
+        strcmp(word.s, "shared") != 0)
+        die_perm("control/flush says neither shared nor file");
+    stralloc_free(&word);
 }
 
 static void
@@ -129,6 +147,7 @@ main(int argc, const char *const *argv)
     read_options(&options, argc, argv);
     if (!home_enter())
         die_temp("enter", home_path());
+    read_flush(&options);
     find_roles(&options);
     become_queue_owner();
     umask(077);

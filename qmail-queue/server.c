@@ -322,7 +322,8 @@ prepare(struct server *server)
         return "catch signals";
     if (!open_folders(server))
         return "open the folders of queue/mess";
-    if (!trigger_open(&server->trigger) || !flusher_start(&server->flusher) ||
+    if (!trigger_open(&server->trigger) ||
+        !flusher_start(&server->flusher, server->options->is_each_file) ||
         !server_watch(server, server->flusher.socket, SERVER_FLUSHER, EPOLLIN))
         return "start the flusher";
     return start_keeper(server) ? NULL : "start the keeper";

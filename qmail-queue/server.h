@@ -30,6 +30,7 @@ struct server_role {
 
 struct server_options {
     unsigned int client_max;
+    bool is_each_file;     /* flush file by file */
     unsigned int ready_fd; /* gets "\n" once the socket listens; 0: none */
     int lock; /* the lock file, held; its text is an id: all below are settled */
     struct server_role roles[SERVER_ROLES];
@@ -60,10 +61,8 @@ struct server {
     int64_t settled_next_s; /* when to write it again */
     int64_t keeper_again_s; /* when to start another keeper */
     int64_t reported_s;     /* when an error was last logged */
-    bool is_verified;
-    bool is_accepting;
+    bool is_verified, is_accepting, is_stopping;
     bool accept_pauses; /* for one CHORE_MS */
-    bool is_stopping;
 };
 
 /* Serve until SIGTERM. Current directory: the home.

@@ -27,6 +27,8 @@ static const struct control_file table[] = {
     {"doublebouncehost", CONTROL_KIND_LINE, "me", "host part of doublebounceto"},
     {"doublebounceto", CONTROL_KIND_LINE, "postmaster", "who gets undeliverable bounces"},
     {"envnoathost", CONTROL_KIND_LINE, "me", "host of a recipient without one"},
+    {"flush", CONTROL_KIND_LINE, "shared",
+     "shared: one flush of the disk for many messages; file: one for each"},
     {"helohost", CONTROL_KIND_LINE, "me", "the name that qmail-remote says in EHLO"},
     {"idhost", CONTROL_KIND_LINE, "me", "host part of Message-IDs"},
     {"localiphost", CONTROL_KIND_LINE, "me", "replaces an [address] of this host"},

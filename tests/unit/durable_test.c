@@ -103,6 +103,21 @@ leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
 }
 
 static void
+never_flushes_together_what_the_caller_wants_file_by_file(void **state)
+{
+    (void)state;
+    int fds[MANY];
+    open_many(fds);
+    struct durable durable = {.is_each_file = true, .batches = 5};
+    assert_true(durable_flush(&durable, fds, MANY));
+    assert_true(durable.is_each_file); /* kept when the device is learned */
+    durable.batches = 5;
+    assert_true(durable_flush(&durable, fds, MANY));
+    assert_int_equal(durable.batches, 0); /* a flush of each begins to count anew */
+    close_many(fds);
+}
+
+static void
 handles_files_on_two_file_systems(void **state)
 {
     (void)state;
@@ -144,6 +159,7 @@ main(void)
         cmocka_unit_test(flushes_a_lone_file_and_its_directory_and_learns_the_cost),
         cmocka_unit_test(flushes_many_files),
         cmocka_unit_test(leaves_syncfs_alone_for_a_while_after_a_dear_one),
+        cmocka_unit_test(never_flushes_together_what_the_caller_wants_file_by_file),
         cmocka_unit_test(handles_files_on_two_file_systems),
         cmocka_unit_test(reports_an_error_of_any_descriptor),
     };
