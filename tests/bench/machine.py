@@ -97,24 +97,28 @@ def has_journal(path):
 
 
 class LoopFileSystem:
-    """An ext4 in a file, mounted at path."""
+    """An ext4 in a file, mounted at path. When the last user is gone, killed or not, the loop
+    device frees itself."""
 
     def __init__(self, path, size_mb, mkfs_options=()):
         self.path, self.image = path, path.rstrip("/") + ".img"
         subprocess.run(["truncate", "-s", f"{size_mb}M", self.image], check=True)
         subprocess.run(["mkfs.ext4", "-q", "-F", *mkfs_options, self.image], check=True)
-        self.loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", self.image],
-                                   check=True, capture_output=True, text=True).stdout.strip()
-        subprocess.run(["mount", self.loop, path], check=True)
+        self.mount()
+
+    def mount(self):
+        loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", self.image],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["mount", loop, self.path], check=True)
+        subprocess.run(["losetup", "-d", loop], check=True)  # as soon as nothing uses it
 
     def remount(self):
         """As after a reboot: nothing of it is in memory."""
         subprocess.run(["umount", self.path], check=True)
-        subprocess.run(["mount", self.loop, self.path], check=True)
+        self.mount()
 
     def undo(self):
         subprocess.run(["umount", "-l", self.path], check=False)
-        subprocess.run(["losetup", "-d", self.loop], check=False)
         os.unlink(self.image)
 
 
