@@ -12,6 +12,7 @@
 
 #include <arpa/nameser.h>
 
+#include "clock.h"
 #include "dns_tcp.h"
 
 enum {
@@ -50,7 +51,7 @@ dns_open(void)
 void
 dns_set_limit(struct dns *dns, unsigned int seconds)
 {
-    dns->deadline_ms = dns_tcp_now_ms() + (int64_t)seconds * 1000;
+    dns->deadline_ms = clock_monotonic_ms() + (int64_t)seconds * 1000;
 }
 
 static const struct sockaddr *
@@ -74,7 +75,7 @@ query_tcp(struct dns *dns, struct dns_answer *answer, const char *name, uint16_t
     for (int i = 0; len > 0 && i < dns->state.nscount; i++) {
         const struct sockaddr *server = server_address(dns, i);
         int64_t limit_ms =
-            dns_tcp_now_ms() + (int64_t)DNS_TIMEOUT_S * DNS_ATTEMPTS * 1000;
+            clock_monotonic_ms() + (int64_t)DNS_TIMEOUT_S * DNS_ATTEMPTS * 1000;
         if (limit_ms > dns->deadline_ms)
             limit_ms = dns->deadline_ms;
         if (!server)
@@ -98,7 +99,7 @@ query_once(struct dns *dns, struct dns_answer *answer, const char *name, uint16_
     answer->authenticated = answer->truncated = answer->has_alias = false;
     if (!dns_name_is_possible(name))
         return DNS_NO_NAME;
-    if (dns_tcp_now_ms() >= dns->deadline_ms)
+    if (clock_monotonic_ms() >= dns->deadline_ms)
         return DNS_TEMPORARY;
     int len = res_nquery(&dns->state, name, C_IN, type, dns->packet, sizeof dns->packet);
     if (len < 0) {

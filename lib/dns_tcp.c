@@ -4,39 +4,14 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "clock.h"
+
 enum { QUERY_MAX = 512 };
-
-int64_t
-dns_tcp_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool
-wait_for(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        struct pollfd poller = {.fd = fd, .events = events};
-        int64_t left = deadline_ms - dns_tcp_now_ms();
-        if (left <= 0) {
-            errno = ETIMEDOUT;
-            return false;
-        }
-        int ready = poll(&poller, 1, left > 60000 ? 60000 : (int)left);
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return false;
-    }
-}
 
 static bool
 connect_within(int fd, const struct sockaddr *server, int64_t deadline_ms)
@@ -48,7 +23,7 @@ connect_within(int fd, const struct sockaddr *server, int64_t deadline_ms)
 
     if (connect(fd, server, len) == 0)
         return true;
-    if (errno != EINPROGRESS || !wait_for(fd, POLLOUT, deadline_ms) ||
+    if (errno != EINPROGRESS || !clock_wait_ready(fd, POLLOUT, deadline_ms) ||
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0)
         return false;
     errno = error;
@@ -59,7 +34,7 @@ static bool
 send_all(int fd, const unsigned char *bytes, size_t len, int64_t deadline_ms)
 {
     while (len) {
-        if (!wait_for(fd, POLLOUT, deadline_ms))
+        if (!clock_wait_ready(fd, POLLOUT, deadline_ms))
             return false;
         ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR && errno != EAGAIN)
@@ -76,7 +51,7 @@ static bool
 receive_all(int fd, unsigned char *bytes, size_t len, int64_t deadline_ms)
 {
     while (len) {
-        if (!wait_for(fd, POLLIN, deadline_ms))
+        if (!clock_wait_ready(fd, POLLIN, deadline_ms))
             return false;
         ssize_t got = recv(fd, bytes, len, 0);
         if (got == 0)

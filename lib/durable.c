@@ -2,13 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <skalibs/types.h>
+
+#include "clock.h"
 
 enum {
     FEW = 2,                /* a file and its directory: fsync */
@@ -17,14 +18,6 @@ enum {
     BACK_OFF = 20,          /* a dear syncfs costs at most a twentieth of the time */
     BACK_OFF_MAX = 60000000 /* microseconds */
 };
-
-static int64_t
-now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* Before Linux 5.8 syncfs kept quiet about data that could not be written. */
 static bool
@@ -72,28 +65,28 @@ learn_fsync(struct durable *durable, int64_t took_us)
 static bool
 flush_each(struct durable *durable, const int *fds, size_t count)
 {
-    int64_t start = now_us();
+    int64_t start = clock_monotonic_us();
     for (size_t i = 0; i < count; i++)
         if (!flush_one(fds[i]))
             return false;
-    learn_fsync(durable, (now_us() - start) / (int64_t)count);
+    learn_fsync(durable, (clock_monotonic_us() - start) / (int64_t)count);
     return true;
 }
 
 static bool
 flush_together(struct durable *durable, const int *fds, size_t count)
 {
-    int64_t start = now_us();
+    int64_t start = clock_monotonic_us();
     if (!durable->fsync_us || ++durable->batches >= MEASURE_EVERY) {
         if (!flush_one(fds[0]))
             return false;
-        int64_t end = now_us();
+        int64_t end = clock_monotonic_us();
         learn_fsync(durable, end - start);
         start = end;
     }
     if (!flush_file_system(fds[0]))
         return false;
-    int64_t end = now_us();
+    int64_t end = clock_monotonic_us();
     int64_t wait = (end - start) * BACK_OFF;
     if ((uint64_t)(end - start) > DEAR * count * durable->fsync_us)
         durable->no_syncfs_until = end + (wait < BACK_OFF_MAX ? wait : BACK_OFF_MAX);
@@ -107,8 +100,8 @@ flush_group(struct durable *durable, const int *fds, size_t count, dev_t device)
     if (device != durable->device)
         *durable =
             (struct durable){.device = device, .is_each_file = durable->is_each_file};
-    if (count <= FEW || durable->is_each_file || now_us() < durable->no_syncfs_until ||
-        !syncfs_reports_errors())
+    if (count <= FEW || durable->is_each_file ||
+        clock_monotonic_us() < durable->no_syncfs_until || !syncfs_reports_errors())
         return flush_each(durable, fds, count);
     return flush_together(durable, fds, count);
 }

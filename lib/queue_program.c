@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/sig.h>
 
+#include "clock.h"
 #include "exitcode.h"
 #include "text.h"
 
@@ -63,35 +63,10 @@ become_program(const char *program, struct pipes *pipes)
     _exit(QUEUE_EXEC_FAILED);
 }
 
-static int64_t
-now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-/* Wait until fd is ready. returns false when the deadline has passed. */
-static bool
-wait_ready(int fd, short events, int64_t deadline)
-{
-    for (;;) {
-        int64_t left = deadline - now_s();
-        struct pollfd entry = {.fd = fd, .events = events};
-        if (left <= 0)
-            return false;
-        int ready = poll(&entry, 1, (int)(left * 1000));
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return false;
-    }
-}
-
 /* Feed bytes from..to of the spool. A program that stops reading has its reasons, told by its
  * exit code. returns false when the deadline has passed or the spool cannot be read. */
 static bool
-feed(int fd, const struct spool *spool, uint64_t from, uint64_t to, int64_t deadline)
+feed(int fd, const struct spool *spool, uint64_t from, uint64_t to, int64_t deadline_ms)
 {
     char chunk[CHUNK];
     if (ndelay_on(fd) < 0)
@@ -99,7 +74,7 @@ feed(int fd, const struct spool *spool, uint64_t from, uint64_t to, int64_t dead
     while (from < to) {
         size_t want = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
         ssize_t got = spool_read(spool, chunk, want, from);
-        if (got <= 0 || !wait_ready(fd, POLLOUT, deadline))
+        if (got <= 0 || !clock_wait_ready(fd, POLLOUT, deadline_ms))
             return false;
         ssize_t written = write(fd, chunk, (size_t)got);
         if (written < 0 && errno == EPIPE)
@@ -114,11 +89,11 @@ feed(int fd, const struct spool *spool, uint64_t from, uint64_t to, int64_t dead
 
 /* Collect at most TEXT_MAX bytes from descriptor 6 until it is closed. */
 static bool
-read_text(int fd, stralloc *text, int64_t deadline)
+read_text(int fd, stralloc *text, int64_t deadline_ms)
 {
     char chunk[TEXT_MAX];
     for (;;) {
-        if (!wait_ready(fd, POLLIN, deadline))
+        if (!clock_wait_ready(fd, POLLIN, deadline_ms))
             return false;
         ssize_t got = read(fd, chunk, sizeof chunk);
         if (got < 0 && errno == EINTR)
@@ -142,7 +117,7 @@ queue_program_run(const char *program, const struct spool *spool, uint64_t messa
                   unsigned int deadline_s, stralloc *text, uint64_t *pid)
 {
     struct pipes pipes;
-    int64_t deadline = now_s() + deadline_s;
+    int64_t deadline_ms = clock_monotonic_ms() + (int64_t)deadline_s * 1000;
     int status;
 
     text->len = 0;
@@ -157,13 +132,14 @@ queue_program_run(const char *program, const struct spool *spool, uint64_t messa
     fd_close(pipes.text[1]);
     *pid = (uint64_t)child;
     /* message to its end, close, then the envelope: programs read in this order */
-    bool in_time = child > 0 && feed(pipes.message[1], spool, 0, message_len, deadline);
+    bool in_time =
+        child > 0 && feed(pipes.message[1], spool, 0, message_len, deadline_ms);
     fd_close(pipes.message[1]);
     in_time =
-        in_time && feed(pipes.envelope[1], spool, message_len, spool->len, deadline);
+        in_time && feed(pipes.envelope[1], spool, message_len, spool->len, deadline_ms);
     fd_close(
         pipes.envelope[1]); /* an unfinished envelope: the program must not queue it */
-    in_time = in_time && read_text(pipes.text[0], text, deadline);
+    in_time = in_time && read_text(pipes.text[0], text, deadline_ms);
     fd_close(pipes.text[0]);
     if (child < 0)
         return QUEUE_NO_MEMORY;

@@ -13,6 +13,7 @@
 #include <skalibs/selfpipe.h>
 #include <skalibs/sig.h>
 
+#include "clock.h"
 #include "control.h"
 #include "spawn_delivery.h"
 
@@ -46,7 +47,7 @@ prepare_job(struct spawn *spawn, struct spawn_job *job)
 {
     enum spawn_answer answer =
         job->verdict ? SPAWN_DECIDED : spawn->role->prepare(spawn->role->context, job);
-    job->deadline_ms = spawn_now_ms() + JOB_LIMIT_MS;
+    job->deadline_ms = clock_monotonic_ms() + JOB_LIMIT_MS;
     if (answer == SPAWN_WAITS) {
         spawn_line_append(&spawn->resolving, job);
     } else if (answer == SPAWN_READY) {
@@ -117,7 +118,7 @@ reap_children(struct spawn *spawn)
 static int
 watch_the_clock(struct spawn *spawn)
 {
-    int64_t now = spawn_now_ms();
+    int64_t now = clock_monotonic_ms();
     int64_t idle_ms = (int64_t)spawn->role->limits.idle_s * 1000;
     int64_t wait = spawn->resolving.first ? TICK_MS : -1;
 

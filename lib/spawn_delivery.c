@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sys/wait.h>
 
 #include "child.h"
+#include "clock.h"
 #include "spawn_report.h"
 #include "text.h"
 
@@ -14,14 +14,6 @@ enum {
     ATTEMPTS_MAX = 3,
     PACKETS_AT_ONCE = 64, /* from one socket, before the others have their turn */
 };
-
-int64_t
-spawn_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A report that were lost would leave its message undecided for ever, so lack of memory ends the
  * spawner: everything starts again from the queue on disk. */
@@ -126,7 +118,7 @@ spawn_close_session(struct spawn *spawn, struct spawn_session *session)
             break;
         }
     spawn->waiting = unbegun;
-    session->idle_since_ms = spawn_now_ms();
+    session->idle_since_ms = clock_monotonic_ms();
 }
 
 /* Take one report out of spawn->packet. */
@@ -145,7 +137,7 @@ take_report(struct spawn *spawn, struct spawn_session *session)
     }
     spawn->is_changed = true;
     if (!session->job_count)
-        session->idle_since_ms = spawn_now_ms();
+        session->idle_since_ms = clock_monotonic_ms();
     if (!start_report(spawn, job))
         return;
     int status = spawn_report_append(&spawn->text, &spawn->packet, job->recipient_count,

@@ -35,8 +35,6 @@ struct spawn {
 
 enum { SPAWN_FD_JOBS = 0 };
 
-int64_t spawn_now_ms(void);
-
 /* Send what qmail-send will take. */
 void spawn_flush_reports(struct spawn *spawn);
 

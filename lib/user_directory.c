@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -15,17 +14,10 @@
 
 #include "account.h"
 #include "child.h"
+#include "clock.h"
 #include "text.h"
 
 enum { RESTARTS_MAX = 2, POLL_MS = 1000 };
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void
 user_directory_init(struct user_directory *directory)
@@ -152,7 +144,7 @@ user_directory_ask(struct user_directory *directory, const char *local, struct u
     if (!text_append(&directory->questions, local) || !stralloc_0(&directory->questions))
         return USER_ERROR;
     if (!before) {
-        directory->asked_ms = now_ms();
+        directory->asked_ms = clock_monotonic_ms();
         directory->restarts = 0;
     }
     if (!send_questions(directory) && !before) {
@@ -172,7 +164,7 @@ settle(struct user_directory *directory, enum user_status status)
     questions->len -= len;
     memmove(questions->s, questions->s + len, questions->len);
     directory->sent -= directory->sent < len ? directory->sent : len;
-    directory->asked_ms = now_ms();
+    directory->asked_ms = clock_monotonic_ms();
     directory->restarts = 0;
     if (directory->helper_socket >= 0)
         (void)send_questions(directory); /* a failure shows when their turn has come */
@@ -211,7 +203,7 @@ user_directory_collect(struct user_directory *directory, struct user *user)
     if (status == HANDOFF_DONE)
         return settle(directory, take_answer(directory, user));
     if (status == HANDOFF_WAIT) {
-        if (now_ms() - directory->asked_ms < USER_DIRECTORY_ANSWER_S * 1000)
+        if (clock_monotonic_ms() - directory->asked_ms < USER_DIRECTORY_ANSWER_S * 1000)
             return USER_WAIT;
         stop_helper(directory); /* it hangs in somebody's name service */
         errno = ETIMEDOUT;

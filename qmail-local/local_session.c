@@ -10,6 +10,7 @@
 
 #include <skalibs/types.h>
 
+#include "clock.h"
 #include "exitcode.h"
 #include "handoff.h"
 #include "local_child.h"
@@ -39,14 +40,6 @@ struct session {
     struct local_routes routes;
     struct local_plan plan; /* memory to reuse */
 };
-
-static uint64_t
-now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* Queue ids are the time of acceptance. What was accepted before this process began may have
  * been delivered by one that crashed; what failed here may have been delivered in part. Only
@@ -83,7 +76,7 @@ turn(struct session *session)
     struct maildir_batch *filled = session->filled;
 
     if (!maildir_batch_turn(filled, session->published, &session->durable))
-        suspect_before(session, now_us());
+        suspect_before(session, clock_real_us());
     bool ok = report_batch(session, session->published);
     session->filled = session->published;
     session->published = filled;
@@ -314,7 +307,7 @@ serve(struct session *session)
             break;
         if (session->children.had_failure) {
             session->children.had_failure = false;
-            suspect_before(session, now_us());
+            suspect_before(session, clock_real_us());
         }
         if (session->filled->job_count || must_finish(session))
             ok = turn(session);
@@ -343,7 +336,7 @@ local_session_run(int socket)
     local_children_init(&session->children, socket);
     /* the grace is for the message that this process was started for; if it is a repetition
      * all the same, it is still found as long as it is in new/ */
-    suspect_before(session, now_us() - GRACE_US);
+    suspect_before(session, clock_real_us() - GRACE_US);
     bool ok = serve(session);
     maildir_batch_free(session->filled);
     maildir_batch_free(session->published);

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "clock.h"
 #include "exitcode.h"
 #include "queue_file.h"
 #include "report.h"
@@ -61,14 +61,6 @@ batch_init(struct server *server)
     return fd >= 0 && server_watch(server, fd, SERVER_TIMER, EPOLLIN);
 }
 
-static int64_t
-now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Are more requests to be expected so soon that it is worth waiting for them? */
 static bool
 is_worth_gathering(struct server *server)
@@ -116,7 +108,7 @@ batch_start(struct server *server)
     memmove(collection.fds + collection.files,
             collection.fds + FLUSHER_FDS_MAX - collection.folders,
             collection.folders * sizeof *collection.fds);
-    server->pace.started_us = now_us();
+    server->pace.started_us = clock_monotonic_us();
     return flusher_submit(&server->flusher, collection.fds,
                           collection.files + collection.folders);
 }
@@ -126,7 +118,7 @@ static void
 learn_pace(struct server *server)
 {
     struct batch_pace *pace = &server->pace;
-    int64_t took = now_us() - pace->started_us;
+    int64_t took = clock_monotonic_us() - pace->started_us;
     pace->flush_us = pace->flush_us ? (7 * pace->flush_us + took) / 8 : took;
     pace->expected = server->flushing.count + server->written.count;
 }

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/uio.h>
 
+#include "clock.h"
 #include "crc32c.h"
 #include "exitcode.h"
 #include "queue_file.h"
@@ -87,14 +88,6 @@ entry_check(struct entry *entry, const char *bytes, size_t len)
     return is_at_end == (entry->written + len == total) ? QUEUE_OK : QUEUE_BAD_ENVELOPE;
 }
 
-static uint64_t
-now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static unsigned int
 code_of_open_error(void)
 {
@@ -116,7 +109,7 @@ unsigned int
 entry_open(struct entry *entry, uint64_t *last_id)
 {
     char path[QUEUE_FILE_PATH_MAX];
-    uint64_t now = now_us();
+    uint64_t now = clock_real_us();
 
     /* EEXIST: the clock was set back; the ids of an earlier life are in the way */
     for (int attempt = 0; attempt < ID_ATTEMPTS && entry->file < 0; attempt++) {

@@ -6,9 +6,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "text.h"
 
 enum {
@@ -16,26 +16,6 @@ enum {
     ANSWER_MAX = 1000, /* RFC 1413 6: bytes of a whole line */
     USER_MAX = 512,    /* RFC 1413 5 */
 };
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool
-wait_ready(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        struct pollfd entry = {.fd = fd, .events = events};
-        int64_t left = deadline_ms - now_ms();
-        int ready = left > 0 ? poll(&entry, 1, (int)left) : 0;
-        if (ready >= 0 || errno != EINTR)
-            return ready > 0;
-    }
-}
 
 static in_port_t *
 port_of(struct sockaddr_storage *address)
@@ -58,7 +38,7 @@ connect_back(struct sockaddr_storage *local, struct sockaddr_storage *remote,
     *port_of(remote) = htons(PORT_IDENT);
     if (bind(fd, (struct sockaddr *)local, len) == 0 &&
         (connect(fd, (struct sockaddr *)remote, len) == 0 ||
-         (errno == EINPROGRESS && wait_ready(fd, POLLOUT, deadline_ms) &&
+         (errno == EINPROGRESS && clock_wait_ready(fd, POLLOUT, deadline_ms) &&
           getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) == 0 && error == 0)))
         return fd;
     close(fd);
@@ -71,7 +51,7 @@ read_answer(int fd, char *answer, int64_t deadline_ms)
 {
     size_t len = 0;
     while (len < ANSWER_MAX && !memchr(answer, '\n', len) &&
-           wait_ready(fd, POLLIN, deadline_ms)) {
+           clock_wait_ready(fd, POLLIN, deadline_ms)) {
         ssize_t got = read(fd, answer + len, ANSWER_MAX - len);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -110,7 +90,7 @@ ident_ask(stralloc *info, const struct sockaddr *local, const struct sockaddr *r
     struct sockaddr_storage there = {0};
     char answer[ANSWER_MAX + 1] = {0};
     char question[32];
-    int64_t deadline_ms = now_ms() + (int64_t)timeout_s * 1000;
+    int64_t deadline_ms = clock_monotonic_ms() + (int64_t)timeout_s * 1000;
 
     memcpy(&here, local, len);
     memcpy(&there, remote, len);

@@ -19,6 +19,7 @@
 #include <skalibs/types.h>
 
 #include "batch.h"
+#include "clock.h"
 #include "connection.h"
 #include "copier.h"
 #include "report.h"
@@ -264,16 +265,6 @@ loop(struct server *server)
 
 /* ---- the start */
 
-/* The last id of an earlier life need not be known: ids are times, and O_EXCL catches a clock
- * that was set back. But what comes now must be told from what was there before. */
-static uint64_t
-first_id(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static bool
 open_folders(struct server *server)
 {
@@ -313,7 +304,9 @@ say_ready(const struct server_options *options)
 static const char *
 prepare(struct server *server)
 {
-    server->last_id = first_id();
+    /* The last id of an earlier life need not be known: ids are times, and O_EXCL catches a clock
+     * that was set back. But what comes now must be told from what was there before. */
+    server->last_id = clock_real_us();
     server->settled = read_settled(server->options->lock);
     if (!server->buffer || !server->clients)
         return "allocate memory";

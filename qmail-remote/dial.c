@@ -5,6 +5,7 @@
 
 #include <skalibs/random.h>
 
+#include "clock.h"
 #include "connect.h"
 #include "mx.h"
 #include "text.h"
@@ -135,7 +136,7 @@ try_address(struct smtp_client *client, const struct dial *dial,
     stralloc_free(&peer);
     if (attempts->has_memory_trouble)
         return false;
-    client->deadline_ms = smtp_client_now_ms() + (int64_t)config->io_s * 2 * 1000;
+    client->deadline_ms = clock_monotonic_ms() + (int64_t)config->io_s * 2 * 1000;
     enum smtp_greeting greeting = smtp_client_greet(client, config->helohost.s);
     if (greeting == SMTP_GREETING_OK && !client->is_closing)
         return true;
@@ -176,9 +177,9 @@ dial_host(struct smtp_client *client, const struct dial *dial, stralloc *text)
                                            : mx_find(&list, &source, name);
     if (status != MX_FOUND)
         return explain_search(text, status, name);
-    int64_t limit_ms = smtp_client_now_ms() + (int64_t)DIAL_LIMIT_S * 1000;
+    int64_t limit_ms = clock_monotonic_ms() + (int64_t)DIAL_LIMIT_S * 1000;
     for (size_t i = 0; i < list.count && !attempts.has_memory_trouble; i++) {
-        if (i && smtp_client_now_ms() >= limit_ms)
+        if (i && clock_monotonic_ms() >= limit_ms)
             break;
         if (try_address(client, dial, &list.targets[i].address, &attempts, text))
             return DIAL_CONNECTED;

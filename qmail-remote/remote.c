@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dial.h"
 #include "smtp_route.h"
 #include "text.h"
@@ -125,7 +126,7 @@ set_deadline(struct remote *remote, const struct remote_job *job)
 {
     uint64_t limit_s = (uint64_t)remote->config.io_s * JOB_TIMEOUTS +
                        job->message_len / JOB_BYTES_PER_SECOND;
-    remote->client.deadline_ms = smtp_client_now_ms() + (int64_t)limit_s * 1000;
+    remote->client.deadline_ms = clock_monotonic_ms() + (int64_t)limit_s * 1000;
 }
 
 /* Forget an attempt whose connection was lost before the message was on its way. */

@@ -4,25 +4,17 @@
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
 
 #include <skalibs/types.h>
 
+#include "clock.h"
 #include "text.h"
 #include "wire.h"
 
 enum { QUIT_WAIT_MS = 1000, CODE_CLOSING = 421 };
-
-int64_t
-smtp_client_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void
 smtp_client_fail(struct smtp_client *client, const char *reason)
@@ -88,7 +80,7 @@ write_all(struct smtp_client *client, const char *bytes, size_t len)
             return failed_with_errno(client);
         bytes += sent;
         len -= (size_t)sent;
-        if (len && smtp_client_now_ms() >= client->deadline_ms)
+        if (len && clock_monotonic_ms() >= client->deadline_ms)
             return failed(client, "it took too long");
     }
     return !client->has_failed;
@@ -130,7 +122,7 @@ static bool
 fill(struct smtp_client *client, int64_t deadline_ms)
 {
     ssize_t got;
-    if (smtp_client_now_ms() >= deadline_ms)
+    if (clock_monotonic_ms() >= deadline_ms)
         return failed(client, "it did not answer in time");
     do
         got = recv(client->fd, client->in, sizeof client->in, 0);
@@ -148,7 +140,7 @@ bool
 smtp_client_read_reply(struct smtp_client *client)
 {
     /* for the whole reply, or a server that drips its bytes could hold us for days */
-    int64_t deadline_ms = smtp_client_now_ms() + (int64_t)client->io_s * 1000;
+    int64_t deadline_ms = clock_monotonic_ms() + (int64_t)client->io_s * 1000;
     size_t used;
 
     if (deadline_ms > client->deadline_ms)

@@ -20,7 +20,7 @@ struct smtp_client {
     int fd; /* -1: not connected; reads and writes have a time limit (connect_to) */
     stralloc peer; /* its address, for reports */
     unsigned int io_s;
-    int64_t deadline_ms; /* of CLOCK_MONOTONIC: nothing is waited for any longer */
+    int64_t deadline_ms; /* of clock_monotonic_ms: nothing is waited for any longer */
     bool has_pipelining, has_8bitmime, has_size;
     uint64_t size_max;         /* with has_size; 0: not told */
     bool is_closing;           /* it said 421 */
@@ -32,9 +32,6 @@ struct smtp_client {
     char in[SMTP_CLIENT_IN];
     size_t in_at, in_len;
 };
-
-/* The clock of deadline_ms. */
-int64_t smtp_client_now_ms(void);
 
 /* Take over a connected socket. client keeps its memory from the connection before; all zero
  * with fd -1 at first. returns true, or false for lack of memory: the socket is then closed */

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "clock.h"
 #include "queue_list.h"
 #include "send.h"
 
@@ -52,9 +52,7 @@ static void
 begin(struct send *send)
 {
     struct scan *scan = &send->scan;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    scan->begun_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    scan->begun_us = clock_real_us();
     scan->is_running = true;
     scan->is_wanted = false;
     scan->split = 0;

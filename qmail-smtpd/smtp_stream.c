@@ -9,18 +9,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "clock.h"
+
 enum {
     LINGER_MS = 2000,
     LINGER_READS = 64, /* at most 4 MiB are dropped at the end */
 };
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A socket waits in the kernel, which saves a poll() before every read and write. */
 static bool
@@ -55,36 +49,20 @@ smtp_stream_extend(struct smtp_stream *stream)
 void
 smtp_stream_hurry(struct smtp_stream *stream, int64_t ms)
 {
-    stream->deadline_ms = now_ms() + (ms < stream->timeout_ms ? ms : stream->timeout_ms);
+    stream->deadline_ms =
+        clock_monotonic_ms() + (ms < stream->timeout_ms ? ms : stream->timeout_ms);
     stream->kernel_waits_in = false; /* its time is longer */
-}
-
-/* returns false when the deadline has passed or the descriptor is unusable */
-static bool
-wait_ready(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        int64_t left = deadline_ms - now_ms();
-        struct pollfd entry = {.fd = fd, .events = events};
-        if (left <= 0)
-            return false;
-        int ready = poll(&entry, 1, (int)(left < 1000000000 ? left : 1000000000));
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return false;
-    }
 }
 
 void
 smtp_stream_flush(struct smtp_stream *stream)
 {
     size_t done = 0;
-    int64_t deadline_ms = now_ms() + stream->timeout_ms;
+    int64_t deadline_ms = clock_monotonic_ms() + stream->timeout_ms;
 
     while (done < stream->output_len && !stream->is_broken) {
         if (!stream->kernel_waits_out &&
-            !wait_ready(stream->out_fd, POLLOUT, deadline_ms)) {
+            !clock_wait_ready(stream->out_fd, POLLOUT, deadline_ms)) {
             stream->is_broken = true;
             break;
         }
@@ -128,11 +106,11 @@ smtp_stream_fill(struct smtp_stream *stream)
     stream->start = 0;
     stream->end = left;
     if (!stream->deadline_ms)
-        stream->deadline_ms = now_ms() + stream->timeout_ms;
+        stream->deadline_ms = clock_monotonic_ms() + stream->timeout_ms;
 
     for (;;) {
         if (!stream->kernel_waits_in &&
-            !wait_ready(stream->in_fd, POLLIN, stream->deadline_ms))
+            !clock_wait_ready(stream->in_fd, POLLIN, stream->deadline_ms))
             return SMTP_INPUT_TIMEOUT;
         ssize_t got =
             read(stream->in_fd, stream->input + stream->end, SMTP_INPUT_MAX - left);
@@ -146,7 +124,8 @@ smtp_stream_fill(struct smtp_stream *stream)
             return SMTP_INPUT_CLOSED;
     }
     /* one byte now and then does not keep the connection */
-    return now_ms() > stream->deadline_ms ? SMTP_INPUT_TIMEOUT : SMTP_INPUT_OK;
+    return clock_monotonic_ms() > stream->deadline_ms ? SMTP_INPUT_TIMEOUT
+                                                      : SMTP_INPUT_OK;
 }
 
 /* A line that ends at line_end has been found: what is it? */
@@ -199,9 +178,9 @@ smtp_stream_close(struct smtp_stream *stream)
         return;
     /* Closing with unread input makes the kernel send a reset, which takes the reply away
      * from the client that has not read it yet. */
-    int64_t deadline_ms = now_ms() + LINGER_MS;
+    int64_t deadline_ms = clock_monotonic_ms() + LINGER_MS;
     for (int i = 0; i < LINGER_READS; i++)
-        if (!wait_ready(stream->in_fd, POLLIN, deadline_ms) ||
+        if (!clock_wait_ready(stream->in_fd, POLLIN, deadline_ms) ||
             read(stream->in_fd, stream->input, SMTP_INPUT_MAX) <= 0)
             return;
 }
