@@ -11,6 +11,8 @@
 
 #include <cdb.h>
 
+#include <skalibs/djbunix.h>
+
 #include "text.h"
 
 enum {
@@ -171,9 +173,7 @@ sync_directory_of(stralloc *path)
     if (fd < 0)
         return false;
     bool ok = fsync(fd) == 0;
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(fd);
     return ok;
 }
 

@@ -67,7 +67,7 @@ bool cdb_maker_add(struct cdb_maker *maker, const char *key, size_t key_len,
  * returns  true, or false with errno: the old table is still there, path.tmp is removed */
 bool cdb_maker_finish(struct cdb_maker *maker);
 
-/* Give up: path.tmp is removed, the maker is freed. */
+/* Give up: path.tmp is removed, the maker is freed; errno is kept. */
 void cdb_maker_abandon(struct cdb_maker *maker);
 
 #endif

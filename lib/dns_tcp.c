@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <skalibs/djbunix.h>
+
 #include "clock.h"
 
 enum { QUERY_MAX = 512 };
@@ -108,8 +110,6 @@ dns_tcp_exchange(const struct sockaddr *server, const unsigned char *query,
     ssize_t len = -1;
     if (connect_within(fd, server, deadline_ms))
         len = talk(fd, query, query_len, answer, room, deadline_ms);
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(fd);
     return len;
 }

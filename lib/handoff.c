@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <skalibs/djbunix.h>
+
 enum {
     LENGTH_BYTES = 4,
     PACKET_MAX = LENGTH_BYTES + HANDOFF_STRINGS_MAX + HANDOFF_BODY_MAX,
@@ -36,15 +38,6 @@ address_of(struct sockaddr_un *address, const char *path)
     return true;
 }
 
-static int
-close_failed(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
 /* Room for some packets of the largest size; the kernel may grant less, which is no fault. */
 static void
 enlarge_buffers(int fd)
@@ -62,13 +55,17 @@ handoff_listen(const char *path, mode_t mode)
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    if (unlink(path) < 0 && errno != ENOENT)
-        return close_failed(fd);
+    if (unlink(path) < 0 && errno != ENOENT) {
+        fd_close(fd);
+        return -1;
+    }
     mode_t saved = umask(0777 & ~mode);
     int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
     umask(saved);
-    if (bound < 0 || listen(fd, BACKLOG) < 0)
-        return close_failed(fd);
+    if (bound < 0 || listen(fd, BACKLOG) < 0) {
+        fd_close(fd);
+        return -1;
+    }
     return fd;
 }
 
@@ -82,8 +79,10 @@ handoff_connect(const char *path)
     if (fd < 0)
         return -1;
     enlarge_buffers(fd);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
-        return close_failed(fd);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+        fd_close(fd);
+        return -1;
+    }
     return fd;
 }
 

@@ -10,26 +10,14 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include <skalibs/allreadwrite.h>
+#include <skalibs/djbunix.h>
+
 enum {
     MEMFD_MAX = 2 * 1024 * 1024, /* above, a file on disk: memory is not ours to fill */
 };
 
 static const struct message no_message = {.fd = -1};
-
-static bool
-write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t written = write(fd, bytes, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return true;
-}
 
 static bool
 map(struct message *message, size_t len)
@@ -168,11 +156,9 @@ message_open(struct message *message)
         message->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (message->fd < 0)
             return -1;
-        if (!write_all(message->fd, message->bytes, message->len)) {
-            int saved = errno;
-            close(message->fd);
+        if (allwrite(message->fd, message->bytes, message->len) < message->len) {
+            fd_close(message->fd);
             message->fd = -1;
-            errno = saved;
             return -1;
         }
     }

@@ -10,6 +10,7 @@
 #include <sys/sendfile.h>
 
 #include <skalibs/allreadwrite.h>
+#include <skalibs/djbunix.h>
 
 #include "handoff.h"
 
@@ -72,9 +73,7 @@ move_to_disk(struct spool *spool)
             end = -1;
     }
     if (end < 0) {
-        int saved = errno;
-        close(disk);
-        errno = saved;
+        fd_close(disk);
         return false;
     }
     close(spool->fd);

@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+#include <skalibs/djbunix.h>
+
 #include "text.h"
 
 enum { DEFAULT_LEN = 7 }; /* "default" */
@@ -35,9 +37,7 @@ dot_qmail_open_home(const char *path, int *fd)
         return DOT_QMAIL_HOME_ERROR;
     enum dot_qmail_home home = dot_qmail_check_home(*fd);
     if (home == DOT_QMAIL_HOME_ERROR) {
-        int saved = errno;
-        close(*fd);
-        errno = saved;
+        fd_close(*fd);
         *fd = -1;
     }
     return home;
@@ -121,9 +121,7 @@ try_file(struct dot_qmail *file, int home)
         result = DOT_QMAIL_ERROR;
     else if (S_ISREG(status.st_mode))
         result = take_file(file, fd, &status);
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(fd);
     return result;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <skalibs/allreadwrite.h>
+#include <skalibs/djbunix.h>
 
 #include "exitcode.h"
 #include "local_deliver.h"
@@ -48,15 +49,6 @@ work(struct local_job *job, int output)
     _exit((int)result.code);
 }
 
-static int
-close_failed(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
 static bool
 fork_child(struct local_child *child, struct local_job *job)
 {
@@ -67,9 +59,9 @@ fork_child(struct local_child *child, struct local_job *job)
     pid_t pid = fork();
     if (pid == 0)
         work(job, output[1]);
-    close_failed(output[1]);
+    fd_close(output[1]);
     if (pid < 0) {
-        close_failed(output[0]);
+        fd_close(output[0]);
         return false;
     }
     child->pid = pid;

@@ -12,6 +12,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include <skalibs/allreadwrite.h>
+#include <skalibs/djbunix.h>
+
 #include "text.h"
 
 enum {
@@ -19,15 +22,6 @@ enum {
     RENAME_EXCLUSIVE = 1, /* RENAME_NOREPLACE; musl has no renameat2 */
     USECOND = 1000000,
 };
-
-static int
-close_failed(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
 
 bool
 maildir_open(struct maildir *maildir, int home, const char *path)
@@ -37,13 +31,13 @@ maildir_open(struct maildir *maildir, int home, const char *path)
         return false;
     maildir->tmp = openat(maildir->base, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (maildir->tmp < 0) {
-        close_failed(maildir->base);
+        fd_close(maildir->base);
         return false;
     }
     maildir->new = openat(maildir->base, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (maildir->new < 0) {
-        close_failed(maildir->tmp);
-        close_failed(maildir->base);
+        fd_close(maildir->tmp);
+        fd_close(maildir->base);
         return false;
     }
     return true;
@@ -120,31 +114,7 @@ maildir_count_path(const stralloc *list, const char *path)
     return count;
 }
 
-/* All of it in one call, unless the disk is full or a signal comes. */
-static bool
-write_pieces(int fd, struct iovec *pieces, int count)
-{
-    while (count) {
-        ssize_t written = writev(fd, pieces, count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        size_t rest = (size_t)written;
-        while (count && rest >= pieces->iov_len) {
-            rest -= pieces->iov_len;
-            pieces++;
-            count--;
-        }
-        if (count) {
-            pieces->iov_base = (char *)pieces->iov_base + rest;
-            pieces->iov_len -= rest;
-        }
-    }
-    return true;
-}
-
-/* writev() takes a pointer to what it does not change */
+/* An iovec points to what is written as to what is read into. */
 static struct iovec
 piece(const char *bytes, size_t len)
 {
@@ -172,8 +142,9 @@ maildir_write(const struct maildir *maildir, const char *name,
         piece(lines->delivered_to.s, lines->delivered_to.len),
         piece(message->bytes, message->len),
     };
+    size_t len = pieces[0].iov_len + pieces[1].iov_len + pieces[2].iov_len;
     int fd = create(maildir, name);
-    if (fd >= 0 && !write_pieces(fd, pieces, 3)) {
+    if (fd >= 0 && allwritev(fd, pieces, 3) < len) {
         int saved = errno;
         (void)unlinkat(maildir->tmp, name, 0);
         close(fd);

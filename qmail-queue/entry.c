@@ -11,6 +11,8 @@
 #include <sys/file.h>
 #include <sys/uio.h>
 
+#include <skalibs/allreadwrite.h>
+
 #include "clock.h"
 #include "crc32c.h"
 #include "exitcode.h"
@@ -131,29 +133,11 @@ entry_open(struct entry *entry, uint64_t *last_id)
     return QUEUE_WRITE_ERROR;
 }
 
-static bool
-write_pieces(int fd, struct iovec *pieces, int count)
-{
-    while (count) {
-        ssize_t written = writev(fd, pieces, count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        for (; count && (size_t)written >= pieces->iov_len; pieces++, count--)
-            written -= (ssize_t)pieces->iov_len;
-        if (count) {
-            pieces->iov_base = (char *)pieces->iov_base + written;
-            pieces->iov_len -= (size_t)written;
-        }
-    }
-    return true;
-}
-
 /* Pieces of one writev in the making. */
 struct gather {
     struct iovec pieces[PIECES];
-    int count;
+    unsigned int count;
+    size_t len;
 };
 
 static void
@@ -163,6 +147,7 @@ add(struct gather *gather, const char *bytes, size_t len)
         return;
     gather->pieces[gather->count++] =
         (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+    gather->len += len;
 }
 
 static void
@@ -175,7 +160,7 @@ add_summed(struct gather *gather, struct entry *entry, const char *bytes, size_t
 unsigned int
 entry_write(struct entry *entry, const char *bytes, size_t len)
 {
-    struct gather gather = {.count = 0};
+    struct gather gather = {.count = 0, .len = 0};
     struct queue_header header = {.next_try_s = entry->birth_s};
     char head[QUEUE_FILE_HEADER_LEN];
     char footer[QUEUE_FILE_FOOTER_LEN];
@@ -204,8 +189,9 @@ entry_write(struct entry *entry, const char *bytes, size_t len)
         add(&gather, footer, sizeof footer);
     }
     entry->written = end;
-    return write_pieces(entry->file, gather.pieces, gather.count) ? QUEUE_OK
-                                                                  : QUEUE_WRITE_ERROR;
+    return allwritev(entry->file, gather.pieces, gather.count) == gather.len
+               ? QUEUE_OK
+               : QUEUE_WRITE_ERROR;
 }
 
 bool

@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <sys/time.h>
 
+#include <skalibs/djbunix.h>
+
 static bool
 set_timeout(int fd, int option, unsigned int seconds)
 {
@@ -57,8 +59,6 @@ connect_to(const struct internet_address *address, uint16_t port,
          set_timeout(fd, SO_SNDTIMEO, io_s) && set_timeout(fd, SO_RCVTIMEO, io_s);
     if (ok)
         return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
+    fd_close(fd);
     return -1;
 }

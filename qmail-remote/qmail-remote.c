@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <skalibs/allreadwrite.h>
 #include <skalibs/strerr.h>
 
 #include "die.h"
@@ -44,21 +45,6 @@ enum {
 };
 
 static const char synopsis[] = "qmail-remote host sender recipient... | qmail-remote -S";
-
-static bool
-write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t written = write(fd, bytes, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return true;
-}
 
 static bool
 read_pipe(stralloc *message)
@@ -123,7 +109,7 @@ send_one(struct remote *remote, struct remote_job *job)
         }
     }
     if (!remote_report_append_classic(&out, &job->report) ||
-        !write_all(FD_REPORT, out.s, out.len))
+        allwrite(FD_REPORT, out.s, out.len) < out.len)
         die_temp("write", "report");
     stralloc_free(&out);
     stralloc_free(&storage);

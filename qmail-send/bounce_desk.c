@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skalibs/djbunix.h>
+
 #include "mail_file.h"
 #include "pass.h"
 #include "send.h"
@@ -105,7 +107,7 @@ copy_message(struct send *send, struct injection *injection, const struct mail *
     if (ok && is_cut)
         ok = injection_put(injection, "\n\n--- Rest of message not copied.\n", 34);
     if (fd >= 0)
-        mail_close(fd);
+        fd_close(fd);
     free(chunk);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skalibs/djbunix.h>
 #include <skalibs/types.h>
 
 #include "mail_file.h"
@@ -119,7 +120,7 @@ send_packet(struct send *send, const struct channel *channel, const struct mail 
         fd = mail_open(mail);
         if (fd < 0 || (is_small && !read_body(send, mail, fd))) {
             if (fd >= 0)
-                mail_close(fd);
+                fd_close(fd);
             return HANDOFF_ERROR;
         }
     }
@@ -132,7 +133,7 @@ send_packet(struct send *send, const struct channel *channel, const struct mail 
     }
     enum handoff_status status = handoff_send(channel->socket, &parts);
     if (fd >= 0)
-        mail_close(fd);
+        fd_close(fd);
     return status;
 }
 

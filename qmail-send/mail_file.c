@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <skalibs/djbunix.h>
+
 enum { READ_AHEAD = 64 * 1024 };
 
 static int
@@ -26,14 +28,6 @@ int
 mail_open(const struct mail *mail)
 {
     return open_id(mail->id, O_RDONLY);
-}
-
-void
-mail_close(int fd)
-{
-    int saved = errno;
-    close(fd);
-    errno = saved;
 }
 
 enum mail_status
@@ -53,7 +47,7 @@ mail_read(struct mail **mail, uint64_t id, stralloc *bytes)
         status = read_status == QUEUE_FILE_OK     ? MAIL_OK
                  : read_status == QUEUE_FILE_TORN ? MAIL_BAD
                                                   : MAIL_ERROR;
-        mail_close(fd);
+        fd_close(fd);
     }
     if (status == MAIL_OK) {
         mail_read_records(new);
@@ -135,7 +129,7 @@ mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
         if (mail->recipients[i].state == state)
             ok = queue_file_mark_done(fd, &mail->file, mail->recipients[i].offset);
     if (fd >= 0)
-        mail_close(fd);
+        fd_close(fd);
     return ok;
 }
 
@@ -146,7 +140,7 @@ mail_write_header(const struct mail *mail)
     if (fd < 0)
         return false;
     bool ok = queue_file_write_header(fd, &mail->file);
-    mail_close(fd);
+    fd_close(fd);
     return ok;
 }
 

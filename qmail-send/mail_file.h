@@ -50,9 +50,6 @@ bool mail_write_header(const struct mail *mail);
 /* Open the file for reading. returns the descriptor, or -1 with errno */
 int mail_open(const struct mail *mail);
 
-/* Close it; keeps errno. */
-void mail_close(int fd);
-
 /* Remove the file, or move it to queue/bad. returns true, or false with errno */
 bool mail_unlink(uint64_t id);
 bool mail_set_aside(uint64_t id);

@@ -41,9 +41,7 @@ refuse_line(struct cdb_maker *maker, size_t number)
 static _Noreturn void
 give_up(struct cdb_maker *maker, const char *action, const char *object)
 {
-    int saved = errno;
-    cdb_maker_abandon(maker);
-    errno = saved;
+    cdb_maker_abandon(maker); /* keeps errno */
     die_temp(action, object);
 }
 

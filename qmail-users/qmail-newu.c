@@ -87,9 +87,7 @@ add_lines(struct compiler *compiler, int fd)
         line.len = 0;
         int status = skagetln_loose(&input, &line, '\n');
         if (status < 0) {
-            int saved = errno;
-            cdb_maker_abandon(&compiler->maker);
-            errno = saved;
+            cdb_maker_abandon(&compiler->maker); /* keeps errno */
             die_temp("read", assign);
         }
         compiler->line_number++;
