@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/file.h>
@@ -12,7 +13,10 @@
 
 #include <skalibs/djbunix.h>
 
-enum { READ_AHEAD = 64 * 1024 };
+enum {
+    READ_AHEAD = 64 * 1024,
+    YOUNG_S = 10, /* qmail-queued needs less from creating a file to locking it */
+};
 
 static int
 open_id(uint64_t id, int flags)
@@ -92,15 +96,28 @@ mail_check_begin(struct mail_check *check, uint64_t id)
     check->error = errno;
 }
 
+/* Can qmail-queued be about to lock this file? Ids are times; its clock is ours. */
+static bool
+is_young(uint64_t id)
+{
+    uint64_t now_s = (uint64_t)time(NULL);
+    return id / 1000000 + YOUNG_S > now_s && id / 1000000 <= now_s + 1;
+}
+
+/* A file is first there, then locked, then written. So an incomplete young one is left alone: not
+ * even its lock is tried, since qmail-queued would take that for a failure. A complete one that
+ * is locked has not been accepted yet. */
 static enum mail_status
 read_check(struct mail_check *check, stralloc *scratch)
 {
     struct queue_file file = {.envelope = *scratch};
-    if (flock(check->fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? MAIL_BUSY : MAIL_ERROR;
     enum queue_file_status status = queue_file_read(check->fd, &file, true);
     *scratch = file.envelope;
     check->next_try_s = file.header.next_try_s;
+    if (status == QUEUE_FILE_TORN && is_young(check->id))
+        return MAIL_BUSY;
+    if (flock(check->fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? MAIL_BUSY : MAIL_ERROR;
     return status == QUEUE_FILE_OK     ? MAIL_OK
            : status == QUEUE_FILE_TORN ? MAIL_BAD
                                        : MAIL_ERROR;
@@ -152,11 +169,30 @@ mail_unlink(uint64_t id)
     return unlink(path) == 0 || errno == ENOENT;
 }
 
+/* Nobody writes to the open file, and it is still no message. Sets errno when not. */
+static bool
+is_still_bad(int fd)
+{
+    struct queue_file file = {.message_len = 0};
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return false;
+    bool is_bad = queue_file_read(fd, &file, true) != QUEUE_FILE_OK;
+    stralloc_free(&file.envelope);
+    if (!is_bad)
+        errno = EWOULDBLOCK;
+    return is_bad;
+}
+
 bool
 mail_set_aside(uint64_t id)
 {
     char path[QUEUE_FILE_PATH_MAX], target[QUEUE_FILE_PATH_MAX];
     queue_file_path(path, id);
     snprintf(target, sizeof target, "queue/bad/%" PRIu64, id);
-    return rename(path, target) == 0;
+    /* locked until it has moved: a writer that comes late finds that it cannot lock it */
+    int fd = open_id(id, O_RDONLY);
+    bool moved = (fd < 0 || is_still_bad(fd)) && rename(path, target) == 0;
+    if (fd >= 0)
+        fd_close(fd);
+    return moved;
 }

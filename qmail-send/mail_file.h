@@ -50,8 +50,11 @@ bool mail_write_header(const struct mail *mail);
 /* Open the file for reading. returns the descriptor, or -1 with errno */
 int mail_open(const struct mail *mail);
 
-/* Remove the file, or move it to queue/bad. returns true, or false with errno */
+/* Remove the file. returns true, or false with errno */
 bool mail_unlink(uint64_t id);
+
+/* Move the file, which was found bad, to queue/bad. returns true, or false with errno;
+ * EWOULDBLOCK: somebody is writing it, or has completed it meanwhile */
 bool mail_set_aside(uint64_t id);
 
 #endif

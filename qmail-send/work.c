@@ -34,11 +34,16 @@ trouble(struct send *send, uint64_t id, enum mail_status status)
     }
     if (status == MAIL_BAD) {
         bool moved = mail_set_aside(id);
+        if (!moved && errno == EWOULDBLOCK) {
+            pass_schedule(send, id, send->now_s + 1, true);
+            return;
+        }
+        int why = moved ? 0 : errno;
         event_log_text(&send->log, "alert: no valid message, ");
         event_log_text(&send->log, moved ? "moved to queue/bad: msg "
                                          : "and unable to move it to queue/bad: msg ");
         event_log_number(&send->log, id);
-        event_log_line(&send->log, "", moved ? 0 : errno);
+        event_log_line(&send->log, "", why);
         if (!moved) {
             pass_schedule(send, id, send->now_s + SCAN_INTERVAL_S, true);
             return;

@@ -303,23 +303,24 @@ def test_strange_files_in_the_queue_do_no_harm(alone):
     def place(number):
         return mess / str((number >> 24) % 23) / str(number)
 
+    earlier = int(path.name) - 10 ** 9  # a young file might be just in the making
     owner = (path.stat().st_uid, path.stat().st_gid)
-    torn = place(int(path.name) - 1000)
+    torn = place(earlier - 1)
     torn.write_bytes(path.read_bytes()[:-10])
-    flipped = place(int(path.name) - 2000)
+    flipped = place(earlier - 2)
     flipped.write_bytes(b"X" + path.read_bytes()[1:])
-    empty = place(int(path.name) - 3000)
+    empty = place(earlier - 3)
     empty.touch()
-    os.mkfifo(place(int(path.name) - 4000))
-    place(int(path.name) - 5000).symlink_to("/etc/passwd")
-    place(int(path.name) - 6000).mkdir()
+    os.mkfifo(place(earlier - 4))
+    place(earlier - 5).symlink_to("/etc/passwd")
+    place(earlier - 6).mkdir()
     foreign = mess / "3" / "notes.txt"
     foreign.write_text("x")
     zeros = path.parent / ("0" + path.name)
     zeros.write_text("x")
     wrong = mess / str(((int(path.name) >> 24) + 1) % 23) / path.name
     wrong.write_text("x")
-    linked = place(int(path.name) - 7000)
+    linked = place(earlier - 7)
     linked.write_bytes(path.read_bytes())
     os.link(linked, alone.home / "queue/linked")
     future = place((int(time.time()) + 10 ** 8) * 1000000)
