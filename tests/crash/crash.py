@@ -11,11 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
+import power  # noqa: E402
 import syscalls  # noqa: E402
+import torn  # noqa: E402
 from instance import install_programs, remove_tree, require_own_network  # noqa: E402
 
-PARTS = {"kill": syscalls.kill, "fail": syscalls.fail}
+PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "torn": torn.torn}
 
 
 def report(name, tallies):

@@ -1,14 +1,11 @@
 """A Pennypost that gets broken, a peer that takes mail, and the question whether anything was lost."""
 import os
 import smtplib
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-from instance import SERVICES, Instance, remove_tree  # noqa: E402
-from smtp_peer import Peer  # noqa: E402
+from instance import SERVICES, Instance, remove_tree
+from smtp_peer import Peer
 
 SINK_PORT = 2526
 PATIENCE = 40  # seconds until everything must have come to rest after a crash
@@ -51,7 +48,7 @@ class Tally:
 class World:
     """An instance with a Maildir for alice@me.example, and a peer for everything at sink.example."""
 
-    def __init__(self, programs, **options):
+    def __init__(self, programs, start=True, **options):
         self.one = Instance(programs, **options)
         for service in SERVICES:  # strace needs more than our programs
             self.one.write(f"service/{service}/env/MEMORY", "=\n")
@@ -59,7 +56,8 @@ class World:
         self.one.control("sessionidle", "1")
         self.sink = Peer("127.0.0.1", SINK_PORT)
         self.count = 0
-        self.one.start()
+        if start:
+            self.one.start()
 
     def close(self):
         self.one.stop()
