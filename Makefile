@@ -129,7 +129,7 @@ BENCH_ENTER := unshare -n -m --propagation private sh -c 'ip link set lo up && e
 # Pennypost and Postfix side by side, in one run. SHORT=1: under two minutes.
 bench: programs
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
-	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short --rounds 1) $(BENCH)
+	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short) $(BENCH)
 
 # Growth: what a large queue, many sessions and long lists cost. SHORT=1: fewer and smaller.
 build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a

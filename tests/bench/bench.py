@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import load
 import machine
+import neighbour
 import report
 from servers import DOMAIN, REMOTE, SINK_PORT, USER, Pennypost, Postfix
 
@@ -38,7 +39,7 @@ GOALS = {
     ("s10-1M-keep", "cpu_s_per_1000"): ("<=", 0.45),
     ("latency", "delivered_ms"): ("<=", 1.0), ("s50-1K-keep", "pss_mb"): ("<=", 0.1),
 }
-SHORT = r"s50-1K-(keep|conn)|s10-1K-keep|s1-1K-keep|s10-1M-keep|out|list|latency"
+SHORT = r"s50-1K-(keep|conn)|s10-1K-keep|s1-1K-keep|s10-1M-keep|out|list|latency|neighbour"
 
 
 @contextlib.contextmanager
@@ -143,13 +144,20 @@ def run_rounds(servers, chosen, rounds):
     return results, failures
 
 
+def full(pattern):
+    """The default is everything."""
+    return ".*" if pattern == "." else pattern
+
+
 def main():
     options = arguments()
     if os.geteuid() != 0:
         sys.exit("bench.py: fatal: must be root (cgroups, accounts, mount)")
     pattern = options.cells or (SHORT if options.short else ".")
     chosen = {name: cell for name, cell in cells(options.short).items()
-              if re.fullmatch(f"(?:{pattern}).*" if pattern == "." else pattern, name)}
+              if re.fullmatch(full(pattern), name)}
+    about = {"kernel": platform.release(), "cpus": os.cpu_count(), "rounds": options.rounds,
+             "file_system": "ext4 with journal", "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     undo = machine.journalled_directory(options.dir)
     servers = []
     try:
@@ -158,13 +166,14 @@ def main():
         for server in servers:
             run_in(server, (10, 1024, 100, True))  # warm up
         results, failures = run_rounds(servers, chosen, options.rounds)
+        missed = report.print_table(results, GOALS)
+        if re.fullmatch(full(pattern), "neighbour"):
+            rows, more = neighbour.run(*servers, options.dir, *((2, 1) if options.short else (8, 2)))
+            about["neighbour"], missed = rows, missed + more
     finally:
         for server in servers:
             server.stop()
         undo()
-    about = {"kernel": platform.release(), "cpus": os.cpu_count(), "rounds": options.rounds,
-             "file_system": "ext4 with journal", "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
-    missed = report.print_table(results, GOALS)
     report.write_json(os.path.join(options.out, "bench.json"), results, about)
     report.write_svg(os.path.join(options.out, "bench.svg"), results)
     print(f"wrote bench.json and bench.svg; {missed} goals missed, {failures} runs failed")
