@@ -25,18 +25,28 @@ die_temp(const char *action, const char *object)
     _exit(EXITCODE_TEMPORARY);
 }
 
+static _Noreturn void
+end(enum exitcode code, const char *kind, const char *text)
+{
+    say(PROG), say(kind), say(text), say("\n");
+    buffer_flush(buffer_2);
+    _exit((int)code);
+}
+
 _Noreturn void
 die_perm(const char *reason)
 {
-    say(PROG), say(": fatal: "), say(reason), say("\n");
-    buffer_flush(buffer_2);
-    _exit(EXITCODE_PERMANENT);
+    end(EXITCODE_PERMANENT, ": fatal: ", reason);
+}
+
+_Noreturn void
+die_later(const char *reason)
+{
+    end(EXITCODE_TEMPORARY, ": fatal: ", reason);
 }
 
 _Noreturn void
 die_usage(const char *synopsis)
 {
-    say(PROG), say(": usage: "), say(synopsis), say("\n");
-    buffer_flush(buffer_2);
-    _exit(EXITCODE_PERMANENT);
+    end(EXITCODE_PERMANENT, ": usage: ", synopsis);
 }

@@ -10,6 +10,9 @@ _Noreturn void die_temp(const char *action, const char *object);
 /* Print "PROG: fatal: REASON" on stderr and exit 100. */
 _Noreturn void die_perm(const char *reason);
 
+/* The same, and exit 111: a failure whose reason errno does not tell. */
+_Noreturn void die_later(const char *reason);
+
 /* Print "PROG: usage: SYNOPSIS" on stderr and exit 100. */
 _Noreturn void die_usage(const char *synopsis);
 

@@ -61,8 +61,7 @@ commit(struct injection *injection)
     const char *reason = injection_reason(&receipt);
     if (injection_is_permanent(&receipt))
         die_perm(reason);
-    strerr_warn(PROG, ": fatal: ", reason);
-    _exit(EXITCODE_TEMPORARY);
+    die_later(reason);
 }
 
 int

@@ -22,6 +22,7 @@ receive(int socket, struct handoff *packet)
     case HANDOFF_DONE:
         return OPERATOR_OK;
     case HANDOFF_CLOSED:
+        errno = ECONNREFUSED;
         return OPERATOR_DOWN;
     case HANDOFF_WAIT:
     case HANDOFF_ERROR:
@@ -46,8 +47,10 @@ static enum operator_status
 understand(struct handoff *packet, stralloc *text)
 {
     const char *word = handoff_string(packet, 0);
-    if (!word || strcmp(word, "ok") != 0)
+    if (!word || strcmp(word, "ok") != 0) {
+        errno = EPROTO;
         return OPERATOR_REFUSED;
+    }
     if (!text || !packet->fd_count)
         return OPERATOR_OK;
     text->len = 0;
@@ -58,6 +61,17 @@ understand(struct handoff *packet, stralloc *text)
     return OPERATOR_OK;
 }
 
+static enum operator_status
+not_connected(void)
+{
+    if (errno == EACCES)
+        return OPERATOR_FORBIDDEN;
+    if (errno != ENOENT && errno != ECONNREFUSED)
+        return OPERATOR_ERROR;
+    errno = ECONNREFUSED;
+    return OPERATOR_DOWN;
+}
+
 enum operator_status
 operator_ask(const char *verb, stralloc *text)
 {
@@ -66,7 +80,7 @@ operator_ask(const char *verb, stralloc *text)
 
     int fd = handoff_connect("queue/control");
     if (fd < 0)
-        return errno == ENOENT || errno == ECONNREFUSED ? OPERATOR_DOWN : OPERATOR_ERROR;
+        return not_connected();
     enum operator_status status = OPERATOR_ERROR;
     if (handoff_send(fd, &parts) == HANDOFF_DONE)
         status = receive(fd, &packet);

@@ -75,6 +75,7 @@ main(int argc, char **argv)
     case OPERATOR_REFUSED:
         count_files(&counts);
         break;
+    case OPERATOR_FORBIDDEN:
     case OPERATOR_ERROR:
         die_queue();
     }

@@ -6,7 +6,6 @@
  * files   queue/control: qmail-send is asked, nothing is kept in a file
  * exit    0; 100 bad usage, or not allowed; 111 trouble, or qmail-send does not run
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,10 +47,8 @@ main(int argc, char **argv)
     if (!home_enter())
         die_temp("enter", home_path());
     enum operator_status status = operator_ask("destinations", &text);
-    if (status == OPERATOR_ERROR && errno == EACCES)
+    if (status == OPERATOR_FORBIDDEN)
         die_perm("only root and the owner of the queue may ask qmail-send");
-    if (status == OPERATOR_DOWN)
-        errno = ECONNREFUSED;
     if (status != OPERATOR_OK)
         die_temp("ask", "qmail-send");
     char *rest = text.s;

@@ -34,7 +34,6 @@
 #include "account.h"
 #include "control.h"
 #include "die.h"
-#include "exitcode.h"
 #include "home.h"
 #include "name_map.h"
 #include "text.h"
@@ -307,7 +306,7 @@ main(int argc, const char *const *argv)
     generator.has_alias_account = account_lookup(&generator.alias, "alias");
     read_passwd(&generator);
     if (!generator.is_alias_seen)
-        strerr_dief(EXITCODE_TEMPORARY, "the alias user is not among the users");
+        die_later("the alias user is not among the users");
     put_subusers(&generator);
     put_appendix();
     put(".\n");

@@ -58,6 +58,13 @@ fail_for_good(void)
 }
 
 static void
+fail_until_later(void)
+{
+    PROG = "qmail-x";
+    die_later("not today");
+}
+
+static void
 misuse(void)
 {
     PROG = "qmail-x";
@@ -84,6 +91,15 @@ gives_the_reason_and_exits_100(void **state)
 }
 
 static void
+gives_the_reason_and_exits_111(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_int_equal(in_child(fail_until_later, said, sizeof said), 111);
+    assert_string_equal(said, "qmail-x: fatal: not today\n");
+}
+
+static void
 shows_the_synopsis_and_exits_100(void **state)
 {
     (void)state;
@@ -98,6 +114,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_failed_and_why_and_exits_111),
         cmocka_unit_test(gives_the_reason_and_exits_100),
+        cmocka_unit_test(gives_the_reason_and_exits_111),
         cmocka_unit_test(shows_the_synopsis_and_exits_100),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
