@@ -48,12 +48,6 @@ decide(struct spawn_job *job, const char *verdict)
     return SPAWN_DECIDED;
 }
 
-static bool
-append_string(stralloc *out, const char *text)
-{
-    return text_append(out, text) && stralloc_0(out);
-}
-
 /* Write the handoff for qmail-local and the key of its process: its identity and nothing else, as
  * a process of the same uid and gid can do no more and no less. */
 static bool
@@ -77,7 +71,7 @@ fill_in(const struct local_role *role, struct spawn_job *job)
     job->key.len = 0;
     job->request.len = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!append_string(&job->request, strings[i]))
+        if (!text_append_string(&job->request, strings[i]))
             return false;
     return text_append_number(&job->key, user->uid) && text_append(&job->key, ":") &&
            text_append_number(&job->key, user->gid);
