@@ -60,10 +60,11 @@ struct spawn_role {
                            const stralloc *output);
     struct spawn_limits limits;
 
-    void *context; /* for these four */
+    void *context; /* for these five */
     enum spawn_answer (*prepare)(void *context, struct spawn_job *job);
     enum spawn_answer (*collect)(void *context, struct spawn_job *job);
     int (*wait_socket)(void *context); /* readable when collect has news; -1 */
+    void (*crashed)(void *context);    /* a process ended with jobs unreported; or null */
     void (*warn)(const char *text, const char *object); /* a line for the log */
 };
 

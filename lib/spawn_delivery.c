@@ -66,8 +66,8 @@ static bool
 start_report(struct spawn *spawn, const struct spawn_job *job)
 {
     stralloc *text = &spawn->text;
-    text->len = 0;
-    bool ok = text_append_string(text, "report") && text_append_string(text, job->number);
+    bool ok = text_copy(text, "report") && stralloc_0(text) &&
+              text_append(text, job->number) && stralloc_0(text);
     require(spawn, ok);
     return ok;
 }
@@ -185,6 +185,8 @@ bury_session(struct spawn *spawn, struct spawn_session *session, int wait_status
                 ? " cannot be started (#4.3.0)\n"
                 : " ended without a report (#4.3.0)\n";
     }
+    if (session->jobs && spawn->role->crashed)
+        spawn->role->crashed(spawn->role->context);
     while (session->jobs && (job = spawn_session_take(session, session->jobs->number)))
         spawn_decide_program(spawn, job, what);
 }

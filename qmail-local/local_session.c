@@ -21,7 +21,7 @@
 #include "text.h"
 
 enum {
-    JOB_STRINGS = 11,
+    JOB_STRINGS = 11,   /* and perhaps "again" */
     GRACE_US = 1000000, /* between the acceptance of a message and its first delivery */
     LINGER_MS = 20,     /* for the next batch: its flush makes our renames durable */
 };
@@ -235,7 +235,9 @@ serve_job(struct session *session)
         return number == NULL || /* nobody to tell */
                (local_result_defer(&result, "the job is mangled (#4.3.0)"),
                 report(session, number, &result));
-    job.may_repeat = job.id < session->suspect_before;
+    const char *again = handoff_string(&session->packet, JOB_STRINGS);
+    job.may_repeat =
+        job.id < session->suspect_before || (again && strcmp(again, "again") == 0);
     if (!message_take(&job.message, &session->packet)) {
         local_result_defer_errno(&result, "read", "the message", "4.3.0");
         ok = report(session, number, &result);
@@ -334,8 +336,8 @@ local_session_run(int socket)
     session->published = &session->batches[1];
     session->cache.round = 1;
     local_children_init(&session->children, socket);
-    /* the grace is for the message that this process was started for; if it is a repetition
-     * all the same, it is still found as long as it is in new/ */
+    /* the grace is for the message that this process was started for; what may be a repetition
+     * all the same, qmail-lspawn marks with "again" */
     suspect_before(session, clock_real_us() - GRACE_US);
     bool ok = serve(session);
     maildir_batch_free(session->filled);

@@ -7,7 +7,8 @@
  * for each. All jobs are for the user we run as.
  *
  * Packets in: "job", number, queue id, user, homedir, local, dash, ext, domain, sender,
- * defaultdelivery, with the message. Packets out: "report", number, K, Z or D and text.
+ * defaultdelivery, with the message; and "again" if a process that was lost may have delivered it,
+ * so that it is looked for in the Maildirs first. Packets out: "report", number, K, Z or D and text.
  *
  * Jobs that only go to Maildirs are delivered in batches (maildir_batch.h), others by children
  * (local_child.h).

@@ -19,7 +19,9 @@
 #include <string.h>
 
 #include <skalibs/strerr.h>
+#include <skalibs/types.h>
 
+#include "clock.h"
 #include "die.h"
 #include "home.h"
 #include "spawn.h"
@@ -39,6 +41,7 @@ struct local_role {
     struct user user;
     stralloc local; /* the local part of the job at hand */
     const char *defaultdelivery;
+    uint64_t suspect_before; /* messages with lower ids may have been delivered */
 };
 
 static enum spawn_answer
@@ -46,6 +49,28 @@ decide(struct spawn_job *job, const char *verdict)
 {
     job->verdict = verdict;
     return SPAWN_DECIDED;
+}
+
+/* Queue ids are times. What was accepted before we began, or before a delivery process was lost,
+ * may be in its Maildir although nobody has reported it. */
+static bool
+may_be_delivered(const struct local_role *role, const struct spawn_job *job)
+{
+    uint64_t id;
+    return !uint640_scan(job->id, &id) || id < role->suspect_before;
+}
+
+static void
+crashed(void *context)
+{
+    struct local_role *role = context;
+    role->suspect_before = clock_real_us();
+}
+
+static bool
+append_string(stralloc *out, const char *text)
+{
+    return text_append(out, text) && stralloc_0(out);
 }
 
 /* Write the handoff for qmail-local and the key of its process: its identity and nothing else, as
@@ -71,8 +96,10 @@ fill_in(const struct local_role *role, struct spawn_job *job)
     job->key.len = 0;
     job->request.len = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!text_append_string(&job->request, strings[i]))
+        if (!append_string(&job->request, strings[i]))
             return false;
+    if (may_be_delivered(role, job) && !append_string(&job->request, "again"))
+        return false;
     return text_append_number(&job->key, user->uid) && text_append(&job->key, ":") &&
            text_append_number(&job->key, user->gid);
 }
@@ -152,6 +179,7 @@ static const struct spawn_role local_deliveries = {
     .prepare = prepare,
     .collect = collect,
     .wait_socket = wait_socket,
+    .crashed = crashed,
     .warn = warn,
 };
 
@@ -171,6 +199,7 @@ main(int argc, char **argv)
         die_temp("read", "control/sessions or control/sessionidle");
     user_directory_init(&local.directory);
     local.defaultdelivery = argv[1];
+    local.suspect_before = clock_real_us();
     if (classic && *classic)
         role.classic = classic;
     role.context = &local;
