@@ -1,10 +1,12 @@
 """Parts 1 and 2: every program of the chain is killed at each of its system calls, or the call fails."""
+import os
 import random
 import time
 
 from tracing import Trap, calls, ordinals
 from world import Tally, World
 
+MOST = int(os.environ.get("CRASH_MOST", "0"))  # cases of each program; 0: all of them
 # name: the service it belongs to (restarted for a case), or None: it starts with the next message
 CHAIN = {
     "qmail-queue": None, "qmail-smtpd": None, "qmail-local": None, "qmail-remote": None,
@@ -156,9 +158,9 @@ def run_part(programs, title, make_cases, most, names):
 
 def kill(programs, is_short, names=None):
     """Every system call."""
-    return run_part(programs, "killed:", kill_cases, 3 if is_short else 0, names or CHAIN)
+    return run_part(programs, "killed:", kill_cases, MOST or (3 if is_short else 0), names or CHAIN)
 
 
 def fail(programs, is_short, names=None):
     """Every failing call."""
-    return run_part(programs, "failing:", error_cases, 2 if is_short else 0, names or CHAIN)
+    return run_part(programs, "failing:", error_cases, MOST or (2 if is_short else 0), names or CHAIN)

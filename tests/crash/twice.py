@@ -1,0 +1,73 @@
+"""Part 5: a Maildir delivery whose report was lost is not repeated, wherever the user has put the message meanwhile."""
+import os
+import time
+
+from tracing import Trap
+from world import Tally, World
+
+
+
+def move_to_cur(box):
+    """What a mail reader does with a new message it has shown."""
+    for file in (box / "new").iterdir():
+        os.rename(file, box / "cur" / (file.name + ":2,S"))
+
+
+def stay(box):
+    """The user does not look."""
+
+
+READERS = {"in new/": stay, "moved to cur/ with flags": move_to_cur}
+
+
+def calls_after_rename(world, trap):
+    """The calls of an undisturbed qmail-local from its rename into new/ on, as (name, which of them)."""
+    trap.arm("-f")
+    sent = world.by_smtp(world.new(remote=False))
+    world.check(Tally("undisturbed"), "undisturbed", [sent])
+    time.sleep(1.5)
+    seen, pairs, is_after = {}, [], False
+    for line in trap.trace().splitlines():
+        name = line.split(None, 1)[1].partition("(")[0]
+        if not name.isidentifier():
+            continue
+        seen[name] = seen.get(name, 0) + 1
+        if is_after:
+            pairs.append((name, seen[name]))
+        is_after = is_after or name.startswith(("rename", "link"))
+    return pairs
+
+
+def one_case(world, trap, tally, pair, reader, wait):
+    name, nth = pair
+    case = f"killed at {name} {nth}, message {reader}, next try after {wait} s"
+    world.one.kill("qmail-local")
+    world.one.wait_for(lambda: not world.one.processes("qmail-local"), "the end of qmail-local")
+    trap.arm(f"-e trace={name} -e inject={name}:signal=SIGKILL:when={nth}")
+    sent = world.by_smtp(world.new(remote=False))
+    tally.cases += 1
+    deadline = time.monotonic() + 10
+    while not trap.has_struck() and world.left() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    tally.hit += trap.has_struck()
+    READERS[reader](world.box())
+    time.sleep(wait)
+    world.check(tally, case, [sent])
+    trap.disarm()
+
+
+def twice(programs, is_short, names=None):
+    """Killed between the rename into new/ and the report."""
+    tally = Tally("killed between delivery and report")
+    world = World(programs)
+    try:
+        trap = Trap(world.one, "qmail-local")
+        pairs = calls_after_rename(world, trap)
+        for pair in pairs[:3] if is_short else pairs:
+            for reader in READERS:
+                for wait in (0,) if is_short else (0, 1.5):
+                    one_case(world, trap, tally, pair, reader, wait)
+    finally:
+        world.close()
+    print(tally.line(), flush=True)
+    return [tally]
