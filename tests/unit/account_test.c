@@ -1,51 +1,11 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <unistd.h>
 
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "account.h"
-
-static char folder[] = "/tmp/unit-test-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    (void)state;
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("control", 0755) == 0 ? 0 : -1;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)state;
-    (void)state;
-    char command[80];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
-static void
-write_file(const char *path, const char *text, size_t len)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, len, file), len);
-    assert_int_equal(fclose(file), 0);
-}
+#include "testing.h"
 
 /* Run a check in a child of uid 12345 (as root), so that this process keeps its rights.
  * Outside root it runs as who we are. returns its answer */
@@ -97,7 +57,7 @@ control_accounts_gives_a_role_another_name(void **state)
     assert_non_null(nobody);
     uid_t uid = nobody->pw_uid;
     gid_t gid = nobody->pw_gid;
-    write_file("control/accounts", "# roles\nqmailq:nobody\n", 23);
+    write_file("control/accounts", "# roles\nqmailq:nobody\n");
     assert_true(account_lookup(&account, "qmailq"));
     assert_int_equal(account.uid, uid);
     assert_int_equal(account.gid, gid);
@@ -162,5 +122,5 @@ main(void)
         cmocka_unit_test(root_is_never_become),
         cmocka_unit_test(becoming_leaves_nothing_of_root),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

@@ -1,22 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <sys/stat.h>
 
 #include "cdb_table.h"
-
-static char folder[] = "/tmp/cdb_table_test.XXXXXX";
+#include "testing.h"
 
 static void
 make_table(const char *path, const char *key, const char *value)
@@ -206,10 +192,5 @@ main(void)
         cmocka_unit_test(an_abandoned_table_leaves_the_old_one),
         cmocka_unit_test(a_table_that_cannot_be_put_in_place_is_an_error),
     };
-    if (!mkdtemp(folder) || chdir(folder) < 0)
-        return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command) != 0 || failed;
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

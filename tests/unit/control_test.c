@@ -1,54 +1,13 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
-#include <unistd.h>
-
-#include <sys/stat.h>
 
 #include "control.h"
-
-static char folder[] = "/tmp/unit-test-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-    (void)state;
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("control", 0755) == 0 ? 0 : -1;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)state;
-    (void)state;
-    char command[80];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
-static void
-write_file(const char *path, const char *text, size_t len)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, len, file), len);
-    assert_int_equal(fclose(file), 0);
-}
+#include "testing.h"
 
 static void
 assert_line(const char *content, const char *line)
 {
     stralloc value = STRALLOC_ZERO;
-    write_file("control/x", content, strlen(content));
+    write_file("control/x", content);
     assert_int_equal(control_read_line(&value, "control/x"), CONTROL_FOUND);
     assert_string_equal(value.s, line);
     assert_int_equal(value.len, strlen(line));
@@ -103,11 +62,11 @@ me_stands_in_for_a_missing_file(void **state)
     assert_int_equal(control_read_line_or_me(&value, "control/none", "word"),
                      CONTROL_FOUND);
     assert_string_equal(value.s, "word");
-    write_file("control/me", "me.example \n", 12);
+    write_file("control/me", "me.example \n");
     assert_int_equal(control_read_line_or_me(&value, "control/none", "word"),
                      CONTROL_FOUND);
     assert_string_equal(value.s, "me.example");
-    write_file("control/x", "", 0);
+    write_file("control/x", "");
     assert_int_equal(control_read_line_or_me(&value, "control/x", "word"), CONTROL_FOUND);
     assert_string_equal(value.s, "");
     assert_int_equal(control_read_line_or_me(&value, "control/loop", "word"),
@@ -122,7 +81,7 @@ a_list_has_no_comments_and_no_empty_lines(void **state)
     static const char text[] = "# no\none \n\n  two\t\n#\n \nthree\0cut\nfour";
     static const char want[] = "one\0  two\0three\0four";
     stralloc list = STRALLOC_ZERO;
-    write_file("control/list", text, sizeof text - 1);
+    write_file_bytes("control/list", text, sizeof text - 1);
     assert_int_equal(control_read_list(&list, "control/list"), CONTROL_FOUND);
     assert_int_equal(list.len, sizeof want);
     assert_memory_equal(list.s, want, sizeof want);
@@ -136,15 +95,15 @@ numbers_are_decimal_and_whole(void **state)
     uint64_t number = 7;
     assert_int_equal(control_read_number(&number, "control/none"), CONTROL_ABSENT);
     assert_int_equal(number, 7);
-    write_file("control/n", "1200 \n", 6);
+    write_file("control/n", "1200 \n");
     assert_int_equal(control_read_number(&number, "control/n"), CONTROL_FOUND);
     assert_int_equal(number, 1200);
-    write_file("control/n", "\n", 1);
+    write_file("control/n", "\n");
     assert_int_equal(control_read_number(&number, "control/n"), CONTROL_ABSENT);
     assert_int_equal(number, 1200);
     static const char *const wrong[] = {"x", "12x", "-1", "18446744073709551616"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        write_file("control/n", wrong[i], strlen(wrong[i]));
+        write_file("control/n", wrong[i]);
         assert_int_equal(control_read_number(&number, "control/n"), CONTROL_ERROR);
         assert_int_equal(errno, EINVAL);
         assert_int_equal(number, 1200);
@@ -162,5 +121,5 @@ main(void)
         cmocka_unit_test(a_list_has_no_comments_and_no_empty_lines),
         cmocka_unit_test(numbers_are_decimal_and_whole),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

@@ -2,22 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <sys/stat.h>
-
-#include <cmocka.h>
-
+#include "testing.h"
 #include "text.h"
 
 struct fixture {
-    char path[32];
     int home;
     struct dot_qmail file;
 };
@@ -36,26 +25,21 @@ static int
 set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    strcpy(fixture->path, "/tmp/dot_qmail_test.XXXXXX");
-    if (!mkdtemp(fixture->path))
-        return -1;
     *state = fixture;
-    return dot_qmail_open_home(fixture->path, &fixture->home) != DOT_QMAIL_HOME_OK;
+    return enter_folder(NULL) == 0 &&
+                   dot_qmail_open_home(".", &fixture->home) == DOT_QMAIL_HOME_OK
+               ? 0
+               : -1;
 }
 
 static int
 tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    stralloc command = STRALLOC_ZERO;
     dot_qmail_free(&fixture->file);
     close(fixture->home);
-    int result = text_copy(&command, "rm -rf ") && text_append(&command, fixture->path)
-                     ? system(command.s)
-                     : -1;
-    stralloc_free(&command);
     free(fixture);
-    return result;
+    return leave_folder(NULL);
 }
 
 static void
@@ -167,11 +151,11 @@ static void
 looks_at_the_mode_of_the_home(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(chmod(fixture->path, 01700), 0);
+    assert_int_equal(chmod(".", 01700), 0);
     assert_int_equal(dot_qmail_check_home(fixture->home), DOT_QMAIL_HOME_STICKY);
-    assert_int_equal(chmod(fixture->path, 0702), 0);
+    assert_int_equal(chmod(".", 0702), 0);
     assert_int_equal(dot_qmail_check_home(fixture->home), DOT_QMAIL_HOME_WRITABLE);
-    assert_int_equal(chmod(fixture->path, 0770), 0);
+    assert_int_equal(chmod(".", 0770), 0);
     assert_int_equal(dot_qmail_check_home(fixture->home), DOT_QMAIL_HOME_OK);
     int fd;
     assert_int_equal(dot_qmail_open_home("/nonexistent", &fd), DOT_QMAIL_HOME_ERROR);

@@ -1,37 +1,11 @@
 #include "injection.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <cmocka.h>
-
-static char folder[] = "/tmp/injection_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("queue", 0700) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-    (void)state;
-    unlink("queue/inject");
-    unlink("program");
-    unlink("seen");
-    return rmdir("queue") == 0 && chdir("/") == 0 ? rmdir(folder) : -1;
-}
+#include "testing.h"
 
 /* A queue that answers each request with these strings, and exits with the number of bytes in
  * the last request (modulo 251); null: it closes the connection. */
@@ -246,5 +220,5 @@ main(void)
         cmocka_unit_test(an_address_has_at_most_1002_bytes),
         cmocka_unit_test(runs_the_program_of_QMAILQUEUE),
     };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

@@ -1,19 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "internet_address.h"
+#include "testing.h"
 
 static struct internet_address
 scanned(const char *text)
@@ -70,15 +59,6 @@ becomes_a_socket_address(void **state)
                      sizeof(struct sockaddr_in6));
 }
 
-static void
-write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static bool
 is_own(const char *text)
 {
@@ -91,21 +71,15 @@ is_own(const char *text)
 static void
 knows_this_host_and_what_the_administrator_adds_or_takes(void **state)
 {
-    char folder[] = "/tmp/internet_address-XXXXXX";
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chdir(folder), 0);
     assert_true(is_own("127.0.0.1"));
     assert_true(is_own("0.0.0.0"));
     assert_false(is_own("192.0.2.77"));
-    assert_int_equal(mkdir("control", 0700), 0);
     write_file("control/moreipme", "192.0.2.77\n[IPv6:2001:db8::77]\nnonsense\n");
     write_file("control/notipme", "127.0.0.1\n");
     assert_true(is_own("192.0.2.77"));
     assert_true(is_own("2001:db8::77"));
     assert_false(is_own("127.0.0.1"));
-    assert_int_equal(unlink("control/moreipme") + unlink("control/notipme"), 0);
-    assert_int_equal(rmdir("control") + chdir("/") + rmdir(folder), 0);
 }
 
 int
@@ -117,5 +91,5 @@ main(void)
         cmocka_unit_test(becomes_a_socket_address),
         cmocka_unit_test(knows_this_host_and_what_the_administrator_adds_or_takes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

@@ -2,19 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <sys/stat.h>
-
-#include <cmocka.h>
-
+#include "testing.h"
 #include "text.h"
 
 static const struct local_job job = {.local = "joe",
@@ -100,7 +89,6 @@ counts_equal_paths(void **state)
 }
 
 struct fixture {
-    char path[32];
     struct maildir maildir;
     struct local_lines lines;
     struct message message;
@@ -110,15 +98,10 @@ static int
 set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    strcpy(fixture->path, "/tmp/maildir_test.XXXXXX");
     *state = fixture;
-    if (!mkdtemp(fixture->path))
-        return -1;
-    int base = open(fixture->path, O_PATH | O_DIRECTORY);
-    bool ok = mkdirat(base, "tmp", 0700) == 0 && mkdirat(base, "new", 0700) == 0 &&
-              mkdirat(base, "cur", 0700) == 0 &&
-              maildir_open(&fixture->maildir, base, ".");
-    close(base);
+    bool ok = enter_folder(NULL) == 0 && mkdir("tmp", 0700) == 0 &&
+              mkdir("new", 0700) == 0 && mkdir("cur", 0700) == 0 &&
+              maildir_open(&fixture->maildir, AT_FDCWD, ".");
     fixture->message = (struct message){.bytes = "body", .len = 4, .fd = -1};
     return ok && local_lines_make(&fixture->lines, &job, 0) ? 0 : -1;
 }
@@ -127,19 +110,14 @@ static int
 tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    stralloc command = STRALLOC_ZERO;
     maildir_close(&fixture->maildir);
     local_lines_free(&fixture->lines);
-    int result = text_copy(&command, "rm -rf ") && text_append(&command, fixture->path)
-                     ? system(command.s)
-                     : -1;
-    stralloc_free(&command);
     free(fixture);
-    return result;
+    return leave_folder(NULL);
 }
 
 static void
-write_file(const struct fixture *fixture, const char *name)
+write_delivery(const struct fixture *fixture, const char *name)
 {
     int fd = maildir_write(&fixture->maildir, name, &fixture->lines, &fixture->message);
     assert_true(fd >= 0);
@@ -152,7 +130,7 @@ writes_lines_and_message_and_publishes_them(void **state)
     const struct fixture *fixture = *state;
     char got[256] = "";
 
-    write_file(fixture, "a");
+    write_delivery(fixture, "a");
     assert_int_equal(maildir_publish(&fixture->maildir, "a", "a"), MAILDIR_PUBLISHED);
     int fd = openat(fixture->maildir.new, "a", O_RDONLY);
     assert_true(read(fd, got, sizeof got - 1) > 0);
@@ -167,9 +145,9 @@ does_not_publish_twice(void **state)
     const struct fixture *fixture = *state;
     struct stat status;
 
-    write_file(fixture, "a");
+    write_delivery(fixture, "a");
     assert_int_equal(maildir_publish(&fixture->maildir, "a", "a"), MAILDIR_PUBLISHED);
-    write_file(fixture, "t");
+    write_delivery(fixture, "t");
     assert_int_equal(maildir_publish(&fixture->maildir, "t", "a"), MAILDIR_WAS_THERE);
     assert_int_equal(fstatat(fixture->maildir.tmp, "t", &status, 0), -1);
     assert_int_equal(maildir_publish(&fixture->maildir, "gone", "a"), MAILDIR_WAS_THERE);
@@ -183,11 +161,11 @@ replaces_what_a_killed_delivery_left(void **state)
     const struct fixture *fixture = *state;
     struct stat status;
 
-    write_file(fixture, "a");
+    write_delivery(fixture, "a");
     int fd = openat(fixture->maildir.tmp, "a", O_WRONLY);
     assert_int_equal(ftruncate(fd, 1000000), 0);
     close(fd);
-    write_file(fixture, "a");
+    write_delivery(fixture, "a");
     assert_int_equal(fstatat(fixture->maildir.tmp, "a", &status, 0), 0);
     assert_true(status.st_size < 1000);
 }
@@ -200,7 +178,7 @@ finds_names_with_and_without_flags(void **state)
     uint64_t *hashes;
     size_t count;
 
-    write_file(fixture, "a");
+    write_delivery(fixture, "a");
     assert_false(maildir_has(maildir, "a"));
     assert_int_equal(maildir_publish(maildir, "a", "a"), MAILDIR_PUBLISHED);
     assert_true(maildir_has(maildir, "a"));

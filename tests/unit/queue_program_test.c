@@ -1,39 +1,11 @@
 #include "queue_program.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "exitcode.h"
+#include "testing.h"
 
 enum { DEADLINE_S = 60 };
-
-static char folder[] = "/tmp/queue_program_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-    (void)state;
-    unlink("program");
-    unlink("message");
-    unlink("envelope");
-    return chdir("/") == 0 ? rmdir(folder) : -1;
-}
 
 static void
 make_program(const char *body)

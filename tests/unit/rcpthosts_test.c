@@ -1,45 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <sys/stat.h>
-
-#include <cmocka.h>
-
 #include "cdb_table.h"
 #include "rcpthosts.h"
-
-static char folder[] = "/tmp/rcpthosts-XXXXXX";
-
-static void
-write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-static int
-enter_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("control", 0755) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-    (void)state;
-    unlink("control/rcpthosts");
-    unlink("control/morercpthosts.cdb");
-    return rmdir("control") == 0 && chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
+#include "testing.h"
 
 static void
 finds_nothing_without_files(void **state)
@@ -99,5 +60,5 @@ main(void)
         cmocka_unit_test(finds_domains_and_dot_suffixes_in_both_places),
         cmocka_unit_test(says_when_a_file_is_unusable),
     };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

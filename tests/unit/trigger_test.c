@@ -1,36 +1,11 @@
 #include "trigger.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
-#include <cmocka.h>
+#include "testing.h"
 
 enum { DATAGRAM_MAX = 4096, MANY = 1000, TOO_MANY = 20000 };
-
-static char folder[] = "/tmp/trigger_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("queue", 0700) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-    (void)state;
-    unlink("queue/trigger");
-    return rmdir("queue") == 0 && chdir("/") == 0 ? rmdir(folder) : -1;
-}
 
 static int
 listen_at_trigger(void)
@@ -118,5 +93,5 @@ main(void)
         cmocka_unit_test(nobody_listening_is_no_trouble),
         cmocka_unit_test(too_many_become_a_scan),
     };
-    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+    return cmocka_run_group_tests(tests, enter_home, leave_folder);
 }

@@ -1,28 +1,14 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <sys/stat.h>
 
 #include "handoff.h"
+#include "testing.h"
 #include "text.h"
 #include "user_directory.h"
 
 /* These run as root, whose answers are not bent to one user. The helper is this program itself,
  * copied to bin/qmail-getpw of a temporary home. */
-
-static char folder[] = "/tmp/user_directory_test.XXXXXX";
 
 struct record {
     const char *key;
@@ -294,12 +280,12 @@ static bool
 make_home(const char *program)
 {
     char command[1024];
-    snprintf(command, sizeof command,
-             "cd %s && chmod 755 . && mkdir -m 777 died && mkdir bin users control && cp "
-             "%s bin/qmail-getpw && "
-             "chmod 755 bin/qmail-getpw && echo qmailp:nobody > control/accounts",
-             folder, program);
-    return system(command) == 0 && chdir(folder) == 0;
+    snprintf(
+        command, sizeof command,
+        "chmod 755 . && mkdir -m 777 died && mkdir bin users && cp %s bin/qmail-getpw && "
+        "chmod 755 bin/qmail-getpw && echo qmailp:nobody > control/accounts",
+        program);
+    return system(command) == 0;
 }
 
 int
@@ -331,10 +317,8 @@ main(int argc, char **argv)
     if (len < 0)
         return 1;
     program[len] = '\0';
-    if (!mkdtemp(folder) || !make_home(program))
+    if (enter_home(NULL) < 0 || !make_home(program))
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)argv;
-    snprintf(program, sizeof program, "rm -rf %s", folder);
-    return system(program) != 0 || failed;
+    return leave_folder(NULL) != 0 || failed;
 }
