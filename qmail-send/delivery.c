@@ -142,7 +142,7 @@ start_next(struct send *send, struct channel *channel, struct destination *desti
     pass_touch(send, mail);
     if (status == JOB_TROUBLE || status == JOB_MOVED) {
         /* as if the destination paused, until the message is read anew */
-        mail->posted--;
+        mail->fronts[destination->is_local].posted--;
         for (; group->next < group->end; group->next++)
             mail->recipients[group->next].state = RECIPIENT_SKIPPED;
         mail->skipped_until_s =
@@ -154,7 +154,7 @@ start_next(struct send *send, struct channel *channel, struct destination *desti
         log_job(send, &job);
     }
     if (group->next == group->end)
-        mail->posted--;
+        mail->fronts[destination->is_local].posted--;
     else if (!id_queue_put(&destination->waiting, id)) /* behind the others: fair */
         send_fail(send, "unable to remember a message", errno);
     return status == JOB_STARTED;

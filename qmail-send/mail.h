@@ -35,27 +35,28 @@ struct mail_group {
     uint32_t end;
 };
 
+/* The local, or the remote groups: how far they have been put before their destinations. */
+struct mail_front {
+    uint32_t next;   /* groups before this one have been put there */
+    uint32_t posted; /* groups that still wait there */
+};
+
 struct mail {
-    uint64_t id;
-    uint64_t birth_s;
-    uint64_t uid;
-    uint64_t qp;
+    uint64_t id, birth_s, uid, qp;
     struct queue_file file;
     struct mail_recipient *recipients; /* those that are not done, by destination */
     uint32_t recipient_count;
     struct mail_group *groups;
     uint32_t group_count;
-    uint32_t
-        group_next;   /* the first group that has not been put before its destination */
-    uint32_t posted;  /* groups that wait before their destinations */
-    uint32_t running; /* jobs */
-    uint32_t undone;  /* recipients that are not RECIPIENT_DONE */
-    uint64_t skipped_until_s; /* when the first skipped recipient may be tried */
-    stralloc failures;        /* paragraphs of the bounce */
-    char *body;               /* a small message that waits in memory, else null */
-    bool is_tried;            /* a recipient has failed or been deferred in this pass */
-    bool is_expired;          /* older than queuelifetime: temporary failures are final */
-    bool is_bouncing;         /* the pass is over, its bounce is on the way */
+    struct mail_front fronts[2]; /* [is_local]: neither waits for the other */
+    uint32_t running;            /* jobs */
+    uint32_t undone;             /* recipients that are not RECIPIENT_DONE */
+    uint64_t skipped_until_s;    /* when the first skipped recipient may be tried */
+    stralloc failures;           /* paragraphs of the bounce */
+    char *body;                  /* a small message that waits in memory, else null */
+    bool is_tried;    /* a recipient has failed or been deferred in this pass */
+    bool is_expired;  /* older than queuelifetime: temporary failures are final */
+    bool is_bouncing; /* the pass is over, its bounce is on the way */
     bool is_touched;
     struct mail *next_touched;
     struct mail *next; /* where it waits: of the bounces */
@@ -68,7 +69,6 @@ bool mail_make_groups(struct mail *mail, const struct config *config,
 
 const char *mail_sender(const struct mail *mail);
 const char *mail_recipient(const struct mail *mail, uint32_t index);
-
 /* The group of this destination, or null. */
 struct mail_group *mail_find_group(const struct mail *mail, uint64_t destination);
 

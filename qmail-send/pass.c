@@ -98,19 +98,29 @@ post_group(struct send *send, struct mail *mail, struct mail_group *group)
         send_fail(send, "unable to remember a message", errno);
         return;
     }
-    mail->posted++;
+    mail->fronts[destination->is_local].posted++;
     delivery_make_ready(send, destination);
+}
+
+static void
+post_front(struct send *send, struct mail *mail, bool is_local)
+{
+    struct mail_front *front = &mail->fronts[is_local];
+    uint64_t limit = send->channels[is_local ? CHANNEL_LOCAL : CHANNEL_REMOTE].limit;
+    uint64_t most = limit > POSTED_MIN ? limit : POSTED_MIN;
+
+    while (front->next < mail->group_count && front->posted < most) {
+        struct mail_group *group = &mail->groups[front->next++];
+        if (mail->recipients[group->end - 1].is_local == is_local)
+            post_group(send, mail, group);
+    }
 }
 
 void
 pass_post_groups(struct send *send, struct mail *mail)
 {
-    uint64_t most = POSTED_MIN;
-    for (int i = 0; i < CHANNELS; i++)
-        if (send->channels[i].limit > most)
-            most = send->channels[i].limit;
-    while (mail->group_next < mail->group_count && mail->posted < most)
-        post_group(send, mail, &mail->groups[mail->group_next++]);
+    post_front(send, mail, true);
+    post_front(send, mail, false);
 }
 
 void
@@ -236,7 +246,7 @@ settle(struct send *send, struct mail *mail)
         pass_post_groups(send, mail);
     if (mail->running)
         return;
-    if (mail->posted) {
+    if (mail->fronts[false].posted || mail->fronts[true].posted) {
         if (can_wait_on_disk(mail) &&
             (mail->recipient_count <= SMALL_RECIPIENTS || send->mails.bytes > MEMORY_MAX))
             wait_on_disk(send, mail);
@@ -286,7 +296,7 @@ pass_pause(struct send *send, struct destination *destination)
             if (mail)
                 pass_touch(send, mail);
         } else {
-            mail->posted--;
+            mail->fronts[destination->is_local].posted--;
             if (mail->is_expired)
                 delivery_expire(send, mail, group, destination);
             else
@@ -301,8 +311,8 @@ pass_stop(struct send *send)
 {
     for (size_t i = 0; i < MAIL_TABLE_BUCKETS; i++)
         for (struct mail *mail = send->mails.buckets[i]; mail; mail = mail->chain) {
-            mail->posted = 0;
-            mail->group_next = mail->group_count;
+            const struct mail_front over = {.next = mail->group_count};
+            mail->fronts[false] = mail->fronts[true] = over;
             pass_touch(send, mail);
         }
 }

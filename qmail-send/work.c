@@ -135,7 +135,8 @@ work_reload(struct send *send, uint64_t id, uint64_t destination)
         return NULL;
     pass_touch(send, mail);
     if (mail->group_count == 1 && mail_find_group(mail, destination)) {
-        mail->group_next = mail->posted = 1;
+        mail->fronts[mail->recipients->is_local] = (struct mail_front){1, 1};
+        mail->fronts[!mail->recipients->is_local].next = 1;
         return mail;
     }
     /* control/ has changed since: it goes elsewhere now */

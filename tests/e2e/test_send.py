@@ -405,3 +405,24 @@ def test_a_large_message_and_a_large_list_arrive_whole(alone, sink):
     assert len({r for m in many for r in m.recipients}) == 250
     numbers = [line.split()[2] for line in alone.log() if line.startswith("starting")]
     assert len(set(numbers)) == 252
+
+
+def test_local_and_remote_recipients_of_a_message_do_not_wait_for_each_other(alone, sink):
+    """A channel that is held, with more destinations of a message than may wait at a time, does not
+    hold that message's recipients in the other channel."""
+    relay = sink()
+    routes = [f"host{i}.example:127.0.1.{i}:9" for i in range(1, 201)]
+    alone.control("smtproutes", "\n".join([*routes, f":127.0.0.1:{relay.port}"]))
+    alone.control("concurrencyremote", "0")
+    alone.control("concurrencylocal", "5")
+    alone.start()
+    alone.inject(message("remote held"), "bob@me.example", "alice@me.example",
+                 *[f"x@host{i}.example" for i in range(1, 201)])
+    alone.wait_mail("alice")
+    alone.control("concurrencyremote", "5")
+    alone.control("concurrencylocal", "0")
+    alone.reload()
+    alone.inject(message("local held"), "bob@me.example", "x@remote.example",
+                 *[f"alice-{i}@me.example" for i in range(200)])
+    alone.wait_for(lambda: relay.mails, "the remote recipient's mail")
+    assert len(alone.maildir("alice")) == 1
