@@ -20,8 +20,12 @@ static const char bad_route[] = "A line of control/smtproutes makes no sense. (#
 void
 remote_init(struct remote *remote)
 {
-    remote->has_config = remote_config_read(&remote->config);
-    remote->dns = dns_open();
+    if (!remote->has_config) {
+        remote_config_free(&remote->config);
+        remote->has_config = remote_config_read(&remote->config);
+    }
+    if (!remote->dns)
+        remote->dns = dns_open();
 }
 
 /* Without memory for the text, the letter alone still tells. */
@@ -54,6 +58,7 @@ remote_prepare(struct remote *remote, struct remote_job *job)
 {
     if (!remote_report_reset(&job->report, job->count))
         return report_own(job, 'Z', no_memory);
+    remote_init(remote); /* a session outlives the trouble it began with */
     if (!remote->has_config)
         return report_own(job, 'Z', bad_config);
     if (!remote->dns)

@@ -36,7 +36,7 @@ struct remote_job {
     uint16_t port;
 };
 
-/* Read the control files. A failure is reported by every job: it is for the operator to mend.
+/* Read the control files. After a failure each job tries again, and reports it if it lasts.
  * *remote is all zero before, with client.fd -1. */
 void remote_init(struct remote *remote);
 

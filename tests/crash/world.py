@@ -8,7 +8,7 @@ from instance import SERVICES, Instance, remove_tree
 from smtp_peer import Peer
 
 SINK_PORT = 2526
-PATIENCE = 40  # seconds until everything must have come to rest after a crash
+PATIENCE = 20  # seconds until everything must have come to rest after a crash
 DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
 LOCAL, REMOTE = "alice@me.example", "bob@sink.example"
 TEMPORARY = set(range(51, 100)) | {111}  # exit codes of qmail-queue that mean "try again"
