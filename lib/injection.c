@@ -113,8 +113,8 @@ make_request(stralloc *strings, const struct injection *injection)
 {
     uint64_t envelope_len = injection->spool.len - injection->message_len;
     return text_copy_bytes(strings, "queue", sizeof "queue") &&
-           text_append_number(strings, injection->message_len) && stralloc_0(strings) &&
-           text_append_number(strings, envelope_len) && stralloc_0(strings);
+           text_append_number_string(strings, injection->message_len) &&
+           text_append_number_string(strings, envelope_len);
 }
 
 static enum handoff_status

@@ -66,8 +66,8 @@ static bool
 start_report(struct spawn *spawn, const struct spawn_job *job)
 {
     stralloc *text = &spawn->text;
-    bool ok = text_copy(text, "report") && stralloc_0(text) &&
-              text_append(text, job->number) && stralloc_0(text);
+    text->len = 0;
+    bool ok = text_append_string(text, "report") && text_append_string(text, job->number);
     require(spawn, ok);
     return ok;
 }

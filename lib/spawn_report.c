@@ -68,7 +68,7 @@ static bool
 append_own(stralloc *out, char letter, const char *name, const char *what)
 {
     return text_append_bytes(out, &letter, 1) && text_append(out, name) &&
-           text_append(out, what) && stralloc_0(out);
+           text_append_string(out, what);
 }
 
 /* The first report among those ended by NUL that is about the whole message; null: none. */

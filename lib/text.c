@@ -46,6 +46,18 @@ text_append_number(stralloc *out, uint64_t number)
 }
 
 bool
+text_append_string(stralloc *out, const char *text)
+{
+    return text_append_bytes(out, text, strlen(text) + 1);
+}
+
+bool
+text_append_number_string(stralloc *out, uint64_t number)
+{
+    return text_append_number(out, number) && text_append_bytes(out, "", 1);
+}
+
+bool
 text_append_safe(stralloc *out, const char *bytes, size_t len, bool no_blanks)
 {
     if (!text_append_bytes(out, bytes, len))

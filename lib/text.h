@@ -19,6 +19,10 @@ bool text_append(stralloc *out, const char *text);
 bool text_append_bytes(stralloc *out, const char *bytes, size_t len);
 bool text_append_number(stralloc *out, uint64_t number);
 
+/* Append text, or a decimal number, and a '\0' that is counted: the strings of a handoff. */
+bool text_append_string(stralloc *out, const char *text);
+bool text_append_number_string(stralloc *out, uint64_t number);
+
 /* Append foreign text for a log line: every byte that is not printable ASCII becomes '_'
  * (blanks too when no_blanks), as qmail-send has always written addresses. */
 bool text_append_safe(stralloc *out, const char *bytes, size_t len, bool no_blanks);

@@ -34,12 +34,11 @@ choose_alias(struct user *user, const char *local)
     if (!home)
         return USER_ERROR;
     stralloc text = STRALLOC_ZERO;
-    bool ok = text_append(&text, "alias") && stralloc_0(&text) &&
-              text_append_number(&text, geteuid()) && stralloc_0(&text) &&
-              text_append_number(&text, getegid()) && stralloc_0(&text) &&
-              text_append(&text, home) && text_append(&text, "/alias") &&
-              stralloc_0(&text) && text_append(&text, "-") && stralloc_0(&text) &&
-              text_append(&text, local) && stralloc_0(&text);
+    bool ok = text_append_string(&text, "alias") &&
+              text_append_number_string(&text, geteuid()) &&
+              text_append_number_string(&text, getegid()) && text_append(&text, home) &&
+              text_append_string(&text, "/alias") && text_append_string(&text, "-") &&
+              text_append_string(&text, local);
     enum user_status status = ok ? user_parse(user, text.s, text.len) : USER_ERROR;
     free(home);
     stralloc_free(&text);
@@ -113,8 +112,8 @@ send_questions(struct user_directory *directory)
     while (directory->sent < directory->questions.len) {
         const char *local = directory->questions.s + directory->sent;
         stralloc *strings = &directory->scratch;
-        if (!text_copy(strings, "lookup") || !stralloc_0(strings) ||
-            !text_append(strings, local) || !stralloc_0(strings))
+        strings->len = 0;
+        if (!text_append_string(strings, "lookup") || !text_append_string(strings, local))
             return false;
         struct handoff_parts parts = {.strings = strings->s, .strings_len = strings->len};
         enum handoff_status status = handoff_send(directory->helper_socket, &parts);
@@ -141,7 +140,7 @@ user_directory_ask(struct user_directory *directory, const char *local, struct u
     if (found == USER_ERROR)
         return found;
     size_t before = directory->questions.len;
-    if (!text_append(&directory->questions, local) || !stralloc_0(&directory->questions))
+    if (!text_append_string(&directory->questions, local))
         return USER_ERROR;
     if (!before) {
         directory->asked_ms = clock_monotonic_ms();

@@ -64,7 +64,7 @@ static enum user_status
 take_record(struct user *user, const stralloc *data, const char *rest)
 {
     if (!text_copy_bytes(&user->text, data->s, data->len) ||
-        !text_append(&user->text, rest) || !stralloc_0(&user->text))
+        !text_append_string(&user->text, rest))
         return USER_ERROR;
     return dissect(user);
 }
@@ -77,7 +77,7 @@ walk(struct cdb_table *table, const char *local, struct user *user, stralloc *ke
 {
     char is_last_byte[256] = {0};
 
-    if (!text_copy(key, "!") || !text_append(key, local) || !stralloc_0(key))
+    if (!text_copy(key, "!") || !text_append_string(key, local))
         return USER_ERROR;
     text_lower(key->s, key->len);
     enum cdb_table_status status = cdb_table_find(table, "", 0, data);

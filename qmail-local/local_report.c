@@ -37,8 +37,7 @@ make_strings(stralloc *strings, const char *number, unsigned int code, stralloc 
         if (!text->s[i])
             text->s[i] = '_';
     return text_copy_bytes(strings, "report", sizeof "report") &&
-           text_append(strings, number) && stralloc_0(strings) &&
-           text_append(strings, letter_of(code)) &&
+           text_append_string(strings, number) && text_append(strings, letter_of(code)) &&
            text_append_bytes(strings, text->s, text->len) && stralloc_0(strings);
 }
 

@@ -67,12 +67,6 @@ crashed(void *context)
     role->suspect_before = clock_real_us();
 }
 
-static bool
-append_string(stralloc *out, const char *text)
-{
-    return text_append(out, text) && stralloc_0(out);
-}
-
 /* Write the handoff for qmail-local and the key of its process: its identity and nothing else, as
  * a process of the same uid and gid can do no more and no less. */
 static bool
@@ -96,9 +90,9 @@ fill_in(const struct local_role *role, struct spawn_job *job)
     job->key.len = 0;
     job->request.len = 0;
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!append_string(&job->request, strings[i]))
+        if (!text_append_string(&job->request, strings[i]))
             return false;
-    if (may_be_delivered(role, job) && !append_string(&job->request, "again"))
+    if (may_be_delivered(role, job) && !text_append_string(&job->request, "again"))
         return false;
     return text_append_number(&job->key, user->uid) && text_append(&job->key, ":") &&
            text_append_number(&job->key, user->gid);

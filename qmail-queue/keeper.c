@@ -121,10 +121,10 @@ hand_over(struct work *work, int fd, uid_t uid, const struct drop_file *drop)
     unsigned int code;
 
     bool ok = text_copy_bytes(&strings, "drop", sizeof "drop") &&
-              text_append_number(&strings, drop->message_len) && stralloc_0(&strings) &&
-              text_append_number(&strings, drop->envelope_len) && stralloc_0(&strings) &&
-              text_append_number(&strings, uid) && stralloc_0(&strings) &&
-              text_append_number(&strings, drop->pid) && stralloc_0(&strings);
+              text_append_number_string(&strings, drop->message_len) &&
+              text_append_number_string(&strings, drop->envelope_len) &&
+              text_append_number_string(&strings, uid) &&
+              text_append_number_string(&strings, drop->pid);
     struct handoff_parts parts = {
         .strings = strings.s, .strings_len = strings.len, .fds = &fd, .fd_count = 1};
     ok = ok && handoff_send(work->socket, &parts) == HANDOFF_DONE;

@@ -33,12 +33,6 @@ enum {
     REMOTE_ARGUMENTS = 2, /* host sender, then the recipient */
 };
 
-static bool
-append_string(stralloc *out, const char *text)
-{
-    return text_append(out, text) && stralloc_0(out);
-}
-
 static enum spawn_answer
 prepare(void *context, struct spawn_job *job)
 {
@@ -48,11 +42,11 @@ prepare(void *context, struct spawn_job *job)
     job->identity = *identity;
     job->request.len = 0;
     if (text_copy(&job->key, *job->destination ? job->destination : job->host) &&
-        append_string(&job->request, "job") &&
-        append_string(&job->request, job->number) &&
-        append_string(&job->request, job->id) &&
-        append_string(&job->request, job->host) &&
-        append_string(&job->request, job->sender) &&
+        text_append_string(&job->request, "job") &&
+        text_append_string(&job->request, job->number) &&
+        text_append_string(&job->request, job->id) &&
+        text_append_string(&job->request, job->host) &&
+        text_append_string(&job->request, job->sender) &&
         text_append_bytes(&job->request, job->recipients,
                           job->strings.len - before_recipients))
         return SPAWN_READY;

@@ -33,7 +33,7 @@ remote_report_recipient(struct remote_report *report, size_t index, char letter,
 {
     report->recipients[index] =
         (struct remote_outcome){.letter = letter, .at = report->texts.len};
-    return stralloc_cats(&report->texts, text) && stralloc_0(&report->texts);
+    return text_append_string(&report->texts, text);
 }
 
 bool
@@ -56,7 +56,7 @@ remote_report_append_classic(stralloc *out, const struct remote_report *report)
     for (size_t i = 0; i < report->count && report->recipients[i].letter; i++) {
         const struct remote_outcome *outcome = &report->recipients[i];
         if (!stralloc_append(out, outcome->letter) ||
-            !stralloc_cats(out, report->texts.s + outcome->at) || !stralloc_0(out))
+            !text_append_string(out, report->texts.s + outcome->at))
             return false;
     }
     return stralloc_append(out, message_letter(report)) &&

@@ -127,8 +127,8 @@ send_report(struct session *session, const struct slot *slot)
     stralloc *out = &session->report;
     const char *number = slot->strings[JOB_NUMBER];
 
-    if (!text_copy(out, "report") || !stralloc_0(out) || !stralloc_cats(out, number) ||
-        !stralloc_0(out) ||
+    out->len = 0;
+    if (!text_append_string(out, "report") || !text_append_string(out, number) ||
         !remote_report_append_merged(out, &slot->job.report,
                                      HANDOFF_STRINGS_MAX - out->len))
         return false;

@@ -20,18 +20,6 @@ job_local_limit(uint64_t limit)
     return limit - limit / 5;
 }
 
-static bool
-append_string(stralloc *strings, const char *text)
-{
-    return text_append(strings, text) && stralloc_0(strings);
-}
-
-static bool
-append_number(stralloc *strings, uint64_t number)
-{
-    return text_append_number(strings, number) && stralloc_0(strings);
-}
-
 /* "job", number, queue id, message length, sender, destination, host */
 static bool
 append_start(struct send *send, stralloc *strings, const struct job *job)
@@ -40,14 +28,15 @@ append_start(struct send *send, stralloc *strings, const struct job *job)
     const struct route *route = &send->route;
     stralloc sender = STRALLOC_ZERO;
 
-    bool ok = append_string(strings, "job") && append_number(strings, job->number) &&
-              append_number(strings, mail->id) &&
-              append_number(strings, mail->file.message_len) &&
+    bool ok = text_append_string(strings, "job") &&
+              text_append_number_string(strings, job->number) &&
+              text_append_number_string(strings, mail->id) &&
+              text_append_number_string(strings, mail->file.message_len) &&
               route_expand_sender(&sender, mail_sender(mail),
                                   route->address.s + route->prepend_len) &&
-              append_string(strings, sender.s) &&
-              append_string(strings, route->is_local ? "" : route->destination.s) &&
-              append_string(strings, route->host.s);
+              text_append_string(strings, sender.s) &&
+              text_append_string(strings, route->is_local ? "" : route->destination.s) &&
+              text_append_string(strings, route->host.s);
     stralloc_free(&sender);
     return ok;
 }
@@ -77,7 +66,7 @@ gather(struct send *send, struct job *job, const struct mail_group *group,
             if (!append_start(send, strings, job))
                 return false;
         }
-        if (!append_string(strings, send->route.address.s))
+        if (!text_append_string(strings, send->route.address.s))
             return false;
         job->count++;
     }

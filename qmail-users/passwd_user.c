@@ -22,17 +22,10 @@ enum { NAME_MAX_BYTES = 31 };
 enum found { FOUND_ERROR, FOUND_NOBODY, FOUND_USER };
 
 static bool
-append_string(stralloc *out, const char *text)
-{
-    return text_append(out, text) && stralloc_0(out);
-}
-
-static bool
 append_user(stralloc *answer, const char *name, uid_t uid, gid_t gid, const char *home)
 {
-    return append_string(answer, name) && text_append_number(answer, uid) &&
-           stralloc_0(answer) && text_append_number(answer, gid) && stralloc_0(answer) &&
-           append_string(answer, home);
+    return text_append_string(answer, name) && text_append_number_string(answer, uid) &&
+           text_append_number_string(answer, gid) && text_append_string(answer, home);
 }
 
 /* Does the home exist, and belong to its user? */
@@ -93,7 +86,7 @@ append_alias(stralloc *answer, const char *local)
     stralloc folder = STRALLOC_ZERO;
     ok = home && text_copy(&folder, home) && text_append(&folder, "/alias") &&
          append_user(answer, "alias", alias.uid, alias.gid, folder.s) &&
-         append_string(answer, "-") && append_string(answer, local);
+         text_append_string(answer, "-") && text_append_string(answer, local);
     free(home);
     stralloc_free(&folder);
     return ok;
@@ -117,8 +110,8 @@ passwd_user_find(stralloc *answer, const char *local)
         if (found == FOUND_USER)
             return append_user(answer, entry->pw_name, entry->pw_uid, entry->pw_gid,
                                entry->pw_dir) &&
-                   append_string(answer, local[len] ? "-" : "") &&
-                   append_string(answer, local[len] ? local + len + 1 : "");
+                   text_append_string(answer, local[len] ? "-" : "") &&
+                   text_append_string(answer, local[len] ? local + len + 1 : "");
     }
     return append_alias(answer, local);
 }

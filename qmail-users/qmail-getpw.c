@@ -38,12 +38,12 @@ is_handoff_socket(int fd)
 static bool
 write_answer(stralloc *answer, const char *local)
 {
-    if (text_copy(answer, "user") && stralloc_0(answer) &&
-        passwd_user_find(answer, local))
+    answer->len = 0;
+    if (text_append_string(answer, "user") && passwd_user_find(answer, local))
         return true;
     const char *reason = strerror(errno);
-    return text_copy(answer, "error") && stralloc_0(answer) &&
-           text_append(answer, reason) && stralloc_0(answer);
+    answer->len = 0;
+    return text_append_string(answer, "error") && text_append_string(answer, reason);
 }
 
 static void

@@ -40,6 +40,19 @@ appends_numbers_in_decimal(void **state)
 }
 
 static void
+appends_strings_with_their_nul(void **state)
+{
+    stralloc out = STRALLOC_ZERO;
+    (void)state;
+    assert_true(text_append_string(&out, "job"));
+    assert_true(text_append_string(&out, ""));
+    assert_true(text_append_number_string(&out, 4711));
+    assert_int_equal(out.len, 10);
+    assert_memory_equal(out.s, "job\0\0004711\0", 11); /* one more behind, not counted */
+    stralloc_free(&out);
+}
+
+static void
 safe_text_has_only_printable_ascii(void **state)
 {
     (void)state;
@@ -83,6 +96,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_and_appends_with_a_nul_behind),
         cmocka_unit_test(appends_numbers_in_decimal),
+        cmocka_unit_test(appends_strings_with_their_nul),
         cmocka_unit_test(safe_text_has_only_printable_ascii),
         cmocka_unit_test(lowers_ascii_letters_only),
         cmocka_unit_test(writes_dates_in_utc),
