@@ -27,7 +27,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissin
 CFLAGS ?= -O2 -g
 HARDEN := -fno-common -fstack-protector-strong -fPIE
 BASE   := -std=c11 $(INCLUDES) $(WARN) $(CFLAGS) -MMD -MP
-ARCHIVES := $(foreach l,libcdb.a libskarnet.a,$(shell gcc -print-file-name=$(l)))
+ARCHIVES := $(foreach l,libcdb.a libskarnet.a,$(shell gcc -print-file-name=$(l) 2>/dev/null))
 
 CC       := gcc
 MUSL_CC  := musl-gcc
@@ -148,45 +148,48 @@ crash: programs
 	unshare -n -m --propagation private sh -c 'ip link set lo up && \
 	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 tests/crash/crash.py $(CRASH)'
 
+# PLACE: the home that install, up, down and uninstall work on. An ordinary user's `make up` means ./home.
+ROOT_USER := $(filter 0,$(shell id -u))
+PLACE = $(or $(QMAILHOME),$(HOME_DIR))
+up down uninstall: PLACE = $(or $(QMAILHOME),$(if $(ROOT_USER),$(HOME_DIR),$(CURDIR)/home))
+place-is-sane:
+	@tests/home-usable '$(PLACE)' '$(DESTDIR)'
+
 # Installing replaces each program by a rename, so what runs is not disturbed.
-QMAILHOME ?= $(HOME_DIR)
-ROOT := $(DESTDIR)$(QMAILHOME)
-install: programs
-	@mkdir -p $(ROOT)/bin $(ROOT)/man $(ROOT)/share
+ROOT = $(DESTDIR)$(PLACE)
+install: place-is-sane programs
+	@umask 022; mkdir -p $(ROOT)/bin $(ROOT)/man $(ROOT)/share
 	@for f in $(addprefix $(BIN)/,$(PROGRAMS)) $(SCRIPTS); do \
 	  install -m 755 $$f $(ROOT)/bin/.new && mv -f $(ROOT)/bin/.new $(ROOT)/bin/$${f##*/} || exit 1; done
 	@for name in mailq newaliases; do ln -sfn sendmail $(ROOT)/bin/$$name; done
-	@for page in $(PAGES); do install -D -m 644 -t $(ROOT)/man/man$${page##*.} $$page || exit 1; done
-	@rm -rf $(ROOT)/share && mkdir $(ROOT)/share && cp -R conf-home control alias service $(ROOT)/share/ && \
-	  rm -f $(ROOT)/share/control/*.5
+	@umask 022; for page in $(PAGES); do install -D -m 644 -t $(ROOT)/man/man$${page##*.} $$page || exit 1; done
+	@umask 022; rm -rf $(ROOT)/share && mkdir $(ROOT)/share && cp -R conf-home control alias service $(ROOT)/share/ && \
+	  rm -f $(ROOT)/share/control/*.5 && chmod -R a+rX $(ROOT)/share
 
-# As root into the home; as an ordinary user into ./home, in single-user mode.
-ROOT_USER := $(filter 0,$(shell id -u))
-up: QMAILHOME := $(if $(ROOT_USER)$(filter-out file,$(origin QMAILHOME)),$(QMAILHOME),$(CURDIR)/home)
-up:
+up: place-is-sane
 	@$(if $(ROOT_USER),tests/packages,tests/packages --look) $(BUILD_PACKAGES) $(RUN_PACKAGES)
 	@$(MAKE) -s -j2 programs
 	@chown -R --reference=Makefile build 2>/dev/null || true
 	@printf '%-10s %s\n' build '$(words $(PROGRAMS)) programs'
-	@$(MAKE) -s install QMAILHOME=$(QMAILHOME) DESTDIR=
-	@printf '%-10s %s\n' install 'into $(QMAILHOME)'
-	@$(QMAILHOME)/bin/qmail-setup --home $(QMAILHOME) $(if $(HOST),--host $(HOST)) $(if $(IP),--ip $(IP)) \
+	@$(MAKE) -s install QMAILHOME=$(PLACE) DESTDIR=
+	@printf '%-10s %s\n' install 'into $(PLACE)'
+	@$(PLACE)/bin/qmail-setup --home $(PLACE) $(if $(HOST),--host $(HOST)) $(if $(IP),--ip $(IP)) \
 	  $(if $(PORT),--port $(PORT)) --start
 
-down uninstall: QMAILHOME := $(if $(ROOT_USER)$(filter-out file,$(origin QMAILHOME)),$(QMAILHOME),$(CURDIR)/home)
-down:
-	@test ! -x $(QMAILHOME)/bin/qmailctl || QMAILHOME=$(QMAILHOME) $(QMAILHOME)/bin/qmailctl down
-	@echo 'down: nothing runs in $(QMAILHOME)'
+down: place-is-sane
+	@test ! -x $(PLACE)/bin/qmailctl || QMAILHOME=$(PLACE) $(PLACE)/bin/qmailctl down
+	@echo 'down: nothing runs in $(PLACE)'
 uninstall: down
-	@rm -rf $(addprefix $(QMAILHOME)/,bin man share service)
-	@grep -qs 's6-svscan $(QMAILHOME)/service$$' /etc/systemd/system/pennypost.service && \
-	  systemctl -q disable pennypost && rm /etc/systemd/system/pennypost.service || true
-	@echo 'uninstall: kept alias, control, log, queue and users in $(QMAILHOME)'
+	@rm -rf $(addprefix $(PLACE)/,bin man share service)
+	@grep -qs 's6-svscan $(PLACE)/service$$' /etc/systemd/system/pennypost.service && \
+	  systemctl -q disable pennypost && rm /etc/systemd/system/pennypost.service && \
+	  systemctl daemon-reload || true
+	@echo 'uninstall: kept alias, control, log, queue and users in $(PLACE)'
 
 clean:
 	rm -rf build
 
 .PHONY: all programs packages unit fuzz compile-all lint e2e crash check bench bench-scale size install up down \
-  uninstall clean
+  uninstall clean place-is-sane
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

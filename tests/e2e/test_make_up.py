@@ -65,6 +65,63 @@ def test_a_taken_port_is_explained(folder):
     assert "make up PORT=" in done.stderr
 
 
+def test_the_same_port_at_another_address_is_free(folder):
+    """Instances share a port when each has an address of its own; one on all addresses is in the way."""
+    with socket.create_server(("127.0.0.7", 2604)):
+        up(folder / "home", "PORT=2604", "IP=127.0.0.8")
+    run("make", "-s", "-C", SOURCE, "down", f"QMAILHOME={folder}/home")
+    for taken in (socket.create_server(("", 2604)), socket.create_server(("::1", 2604), family=socket.AF_INET6)):
+        wanted = "127.0.0.8" if taken.family == socket.AF_INET else "::1"
+        with taken:
+            done = up(folder / "home", f"IP={wanted}", check=False)
+        assert "port 2604 is taken" in done.stderr
+
+
+def test_the_home_is_never_a_folder_of_the_system(folder):
+    """uninstall removes HOME/bin: an empty, relative or foreign home is refused before anything is touched."""
+    (folder / "share").mkdir()
+    (folder / "bin").mkdir()
+    for home in ("/", "relative", str(folder), "/a b", "/usr"):
+        for target in ("install", "uninstall"):
+            done = run("make", "-s", "-C", SOURCE, target, f"QMAILHOME={home}", check=False)
+            assert done.returncode != 0 and "make: " in done.stderr, home
+    done = run("make", "-n", "-C", SOURCE, "uninstall", "QMAILHOME=")
+    assert "rm -rf /bin" not in done.stdout
+    assert (folder / "bin").exists()
+
+
+def test_the_queue_of_another_qmail_is_not_touched(folder):
+    """A home with qmail's own queue: said so, nothing installed."""
+    (folder / "home/queue/lock").mkdir(parents=True)
+    done = up(folder / "home", check=False)
+    assert done.returncode != 0 and "queue of another qmail" in done.stderr
+    assert not (folder / "home/bin").exists()
+
+
+def test_a_strict_umask_and_a_later_host_name(folder):
+    """Root's umask does not matter; a host name that was made up gives way to a real one."""
+    home = folder / "home"
+    old = os.umask(0o077)
+    try:
+        up(home, "PORT=2605", "IP=127.0.0.1", "HOST=made.localdomain")
+    finally:
+        os.umask(old)
+    (home / "control/locals").write_text("made.localdomain\nmine.example\n")
+    up(home, "HOST=mail.real.example")
+    assert (home / "control/me").read_text() == "mail.real.example\n"
+    assert (home / "control/rcpthosts").read_text() == "localhost\nmail.real.example\n"
+    assert (home / "control/locals").read_text() == "made.localdomain\nmine.example\n"
+    done = up(home, "HOST=other.example")
+    assert "control/me says mail.real.example and is kept" in done.stdout
+
+
+def test_a_home_that_its_accounts_cannot_reach_is_explained(folder):
+    """A private folder above the home: said so, instead of services that never get ready."""
+    (folder / "private").mkdir(mode=0o700)
+    done = up(folder / "private/home", "PORT=2606", check=False)
+    assert done.returncode != 0 and "cannot get to" in done.stderr
+
+
 def test_make_up_as_an_ordinary_user_is_single_user_mode(folder):
     """Without root: ./home, a port above 1024, the same summary, and every process is the user's."""
     clone = folder / "clone"

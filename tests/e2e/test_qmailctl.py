@@ -75,7 +75,7 @@ def test_pause_and_cont(instance):
     """pause: mail is queued and not delivered; cont goes on."""
     instance.wait_empty()
     before = len(instance.maildir("alice"))
-    instance.run("s6-svc", "-p", instance.home / "service/qmail-send")
+    instance.qmailctl("pause")
     instance.inject(b"Subject: paused\n\n", "s@x.example", "alice@me.example")
     assert len(instance.queue_files()) == 1
     instance.qmailctl("cont")
@@ -87,6 +87,47 @@ def test_log_has_readable_times(instance):
     instance.wait_log("end msg")
     text = instance.qmailctl("log", "qmail-send").stdout
     assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ .*end msg \d+$", text, re.M)
+
+
+def test_a_delivery_that_takes_long_does_not_hold_up_a_restart(make_instance):
+    """After GRACE seconds it is cut off, the daemon is new, and the message is tried again; down ends all."""
+    one = make_instance(ip="127.0.0.10")
+    one.dot_qmail("alice", "|touch started; sleep 1000")
+    one.inject(b"Subject: slow\n\n", "s@x.example", "alice@me.example")
+    one.wait_for(lambda: (one.user_home("alice") / "started").exists(), "the delivery")
+    before = one.processes("qmail-send")
+    done = one.run("env", "GRACE=1", one.home / "bin/qmailctl", "restart")
+    assert "is tried again" in done.stderr
+    assert not set(before) & set(one.processes("qmail-send"))
+    one.wait_log("starting delivery 1: ", count=2)
+    one.run("env", "GRACE=1", one.home / "bin/qmailctl", "down")
+    one.wait_for(lambda: not one.processes("s6-svscan"), "the end of s6-svscan")
+
+
+def test_strangers_are_told_at_once(instance):
+    """An ordinary user gets one line, not a start of his own."""
+    for verb in ("stat", "start", "restart", "doqueue"):
+        done = instance.run("setpriv", "--reuid=4242", "--regid=4242", "--clear-groups",
+                            instance.home / "bin/qmailctl", verb, check=False)
+        assert done.returncode == 111 and "only root may do that" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert instance.qmailctl("log", "no-such", check=False).returncode == 111
+
+
+def test_rules_for_ipv6_and_ranges(instance):
+    """tcp.smtp knows 192.168.1. and 2001:db8::, not ADDRESS/BITS, which is said."""
+    rules = (instance.home / "control/tcp.smtp").read_text()
+    instance.control("tcp.smtp", "2001:db8::allow,X=\"1\"\n10.0-15.:deny\n:allow")
+    instance.qmailctl("cdb")
+    for address, verdict in (("2001:db8::5", "X=1"), ("10.7.0.1", "deny"), ("10.16.0.1", "allow")):
+        done = instance.run("env", f"TCPREMOTEIP={address}", "tcprulescheck",
+                            instance.home / "control/tcp.smtp.cdb", check=False)
+        assert verdict in done.stdout
+    instance.control("tcp.smtp", "10.0.0.0/8:deny\n:allow")
+    done = instance.qmailctl("cdb", check=False)
+    assert done.returncode == 111 and "ADDRESS/BITS" in done.stderr
+    instance.control("tcp.smtp", rules)
+    instance.qmailctl("cdb")
 
 
 def test_wrong_verbs_are_refused_with_usage(instance):
