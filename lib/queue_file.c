@@ -192,7 +192,8 @@ sum_of_message(const struct source *source, uint64_t message_len, uint32_t *crc)
         *crc = crc32c_update(0, source->copy->s, message_len);
         return QUEUE_FILE_OK;
     }
-    char *chunk = malloc(CHUNK);
+    size_t room = message_len < CHUNK ? (size_t)message_len : CHUNK;
+    char *chunk = malloc(room + 1); /* 0 bytes could give null */
     if (!chunk)
         return QUEUE_FILE_ERROR;
     while (status == QUEUE_FILE_OK && offset < message_len) {

@@ -108,10 +108,12 @@ is_young(uint64_t id)
  * even its lock is tried, since qmail-queued would take that for a failure. A complete one that
  * is locked has not been accepted yet. */
 static enum mail_status
-read_check(struct mail_check *check, stralloc *scratch)
+read_check(struct mail_check *check, stralloc *scratch, stralloc *bytes)
 {
     struct queue_file file = {.envelope = *scratch};
-    enum queue_file_status status = queue_file_read(check->fd, &file, true);
+    enum queue_file_status status = queue_file_read_whole(check->fd, &file, bytes);
+    if (status == QUEUE_FILE_OK && !bytes->len)
+        status = queue_file_read(check->fd, &file, true);
     *scratch = file.envelope;
     check->next_try_s = file.header.next_try_s;
     if (status == QUEUE_FILE_TORN && is_young(check->id))
@@ -124,10 +126,10 @@ read_check(struct mail_check *check, stralloc *scratch)
 }
 
 void
-mail_check_end(struct mail_check *check, stralloc *scratch)
+mail_check_end(struct mail_check *check, stralloc *scratch, stralloc *bytes)
 {
     if (check->status == MAIL_OK) {
-        check->status = read_check(check, scratch);
+        check->status = read_check(check, scratch, bytes);
         check->error = errno;
     }
     if (check->fd >= 0)

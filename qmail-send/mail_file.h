@@ -37,8 +37,9 @@ struct mail_check {
 void mail_check_begin(struct mail_check *check, uint64_t id);
 
 /* Check it, checksum and all, find when it is due, close it. Sets check->status, and errno.
- * scratch  memory to reuse */
-void mail_check_end(struct mail_check *check, stralloc *scratch);
+ * scratch  memory to reuse
+ * bytes    see queue_file_read_whole() */
+void mail_check_end(struct mail_check *check, stralloc *scratch, stralloc *bytes);
 
 /* Write to the file: recipients first..first+count-1 that are in this state become done. */
 bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,

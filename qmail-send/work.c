@@ -148,7 +148,8 @@ work_reload(struct send *send, uint64_t id, uint64_t destination)
 static void
 look_at_unseen(struct send *send, struct mail_check *found)
 {
-    mail_check_end(found, &send->scratch);
+    send->bytes_id = found->id;
+    mail_check_end(found, &send->scratch, &send->bytes);
     if (found->status != MAIL_OK) {
         trouble(send, found->id, found->status);
         return;

@@ -70,6 +70,8 @@ class Growing(Pennypost):
             file.write(f"{DEAD}:127.0.0.1:{DEAD_PORT}\n")
         self.set("maxrecipients", 200000)
         self.set("concurrencyincoming", 1200)
+        self.stop()
+        self.launch()
 
     def set(self, name, value):
         with open(f"{self.folder}/control/{name}", "w", encoding="ascii") as file:
