@@ -1,12 +1,14 @@
 #include "handoff.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <skalibs/djbunix.h>
@@ -16,6 +18,7 @@ enum {
     PACKET_MAX = LENGTH_BYTES + HANDOFF_STRINGS_MAX + HANDOFF_BODY_MAX,
     BACKLOG = 1024,
     BUFFER_BYTES = 1024 * 1024,
+    DROP_US = 1000,
 };
 
 /* Control-message storage, aligned as CMSG_DATA wants it. */
@@ -181,6 +184,71 @@ dissect(struct handoff *packet)
     packet->body = packet->packet.s + LENGTH_BYTES + strings_len;
     packet->body_len = packet->packet.len - LENGTH_BYTES - strings_len;
     return true;
+}
+
+enum handoff_status
+handoff_look(int socket, bool *has_fds)
+{
+    struct msghdr message = {.msg_iovlen = 0};
+    ssize_t got;
+    do
+        got = recvmsg(socket, &message, MSG_PEEK);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return status_of_errno();
+    /* there was no room for its bytes, and none for its descriptors */
+    *has_fds = (message.msg_flags & MSG_CTRUNC) != 0;
+    return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? HANDOFF_DONE : HANDOFF_CLOSED;
+}
+
+enum handoff_status
+handoff_peek(int socket, struct handoff *packet)
+{
+    handoff_close_fds(packet);
+    packet->strings_len = packet->body_len = 0;
+    if (!stralloc_ready(&packet->packet, PACKET_MAX))
+        return HANDOFF_ERROR;
+    struct iovec piece = {.iov_base = packet->packet.s, .iov_len = PACKET_MAX};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    ssize_t got;
+    do
+        got = recvmsg(socket, &message, MSG_PEEK);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return status_of_errno();
+    packet->packet.len = (size_t)got;
+    if ((message.msg_flags & MSG_TRUNC) || !dissect(packet)) {
+        packet->strings_len = packet->body_len = 0;
+        errno = EPROTO;
+        return HANDOFF_ERROR;
+    }
+    return HANDOFF_DONE;
+}
+
+static void
+wake_up(int signal_number)
+{
+    (void)signal_number; /* a wait for a socket to linger ends */
+}
+
+/* A signal every millisecond until all is closed; one alone could come too early. */
+void
+handoff_drop(int socket)
+{
+    const struct itimerval soon = {.it_interval = {.tv_usec = DROP_US},
+                                   .it_value = {.tv_usec = DROP_US}};
+    const struct itimerval never = {.it_interval = {.tv_usec = 0}};
+    struct sigaction action = {.sa_handler = wake_up};
+    struct sigaction saved;
+
+    sigemptyset(&action.sa_mask);
+    bool is_guarded = sigaction(SIGALRM, &action, &saved) == 0 &&
+                      setitimer(ITIMER_REAL, &soon, NULL) == 0;
+    close(socket);
+    if (is_guarded) {
+        (void)setitimer(ITIMER_REAL, &never, NULL);
+        (void)sigaction(SIGALRM, &saved, NULL);
+    }
 }
 
 enum handoff_status

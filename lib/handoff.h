@@ -50,26 +50,30 @@ struct handoff {
  * non-blocking, close-on-exec. returns the descriptor, or -1 with errno */
 int handoff_listen(const char *path, mode_t mode);
 
-/* Connect to path; blocking, close-on-exec. returns the descriptor, or -1 with errno
- * (ENOENT, ECONNREFUSED: nobody listens) */
+/* Connect to path (ENOENT, ECONNREFUSED: nobody listens), or make two connected sockets;
+ * blocking, close-on-exec. return the descriptor or -1, or true or false, with errno */
 int handoff_connect(const char *path);
-
-/* Make two connected sockets, blocking, close-on-exec. returns true, or false with errno */
 bool handoff_pair(int fds[2]);
 
-/* Send one packet; whole or not at all. Descriptors stay open here. SIGPIPE is not raised. */
+/* Send one packet, whole or not at all. Descriptors stay open. SIGPIPE is not raised. */
 enum handoff_status handoff_send(int socket, const struct handoff_parts *parts);
 
 /* Receive one packet into *packet; descriptors left from the packet before are closed. */
 enum handoff_status handoff_receive(int socket, struct handoff *packet);
 
+/* Who closes the last descriptor of a stranger's socket or file may have to wait, for hours if
+ * SO_LINGER says so. So an event loop must not even receive it. _look tells whether a packet is
+ * there and brings descriptors; _peek reads its bytes and leaves it there; _drop closes the
+ * socket of a stranger, with what is unread in it, and waits for nothing. */
+enum handoff_status handoff_look(int socket, bool *has_fds);
+enum handoff_status handoff_peek(int socket, struct handoff *packet);
+void handoff_drop(int socket);
+
 /* The index-th string of a received packet, from 0; null when there are fewer. */
 const char *handoff_string(const struct handoff *packet, size_t index);
 
-/* Close the descriptors that were not taken. */
+/* Close the descriptors that were not taken; _free: and free the storage. */
 void handoff_close_fds(struct handoff *packet);
-
-/* The same, and free the storage. */
 void handoff_free(struct handoff *packet);
 
 #endif

@@ -25,8 +25,11 @@ struct client {
     uid_t uid;
     pid_t pid;
     bool is_keeper;
-    bool has_news; /* something came, or it went away, while its request was in hand */
-    int source;    /* what is to be copied; -1 */
+    bool
+        is_trusted; /* the keeper, root, or an account of ours: its descriptors do not bite */
+    bool must_fetch; /* a stranger's descriptor: its copier receives it, and never we */
+    bool has_news;   /* something came, or it went away, while its request was in hand */
+    int source;      /* what is to be copied; -1 */
     pid_t copier;
     struct entry entry;
     struct client *next; /* in the list of its state */

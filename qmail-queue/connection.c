@@ -27,7 +27,10 @@ connection_listen(struct server *server, bool on)
 void
 connection_drop(struct server *server, struct client *client)
 {
-    close(client->socket);
+    if (client->is_trusted)
+        close(client->socket);
+    else
+        handoff_drop(client->socket);
     client->state = CLIENT_FREE;
     server->accept_pauses = false; /* there is a descriptor again */
     if (!client->is_keeper)
@@ -61,20 +64,25 @@ has_role(const struct server *server, uid_t uid)
     return false;
 }
 
-/* A free place for uid; 0: none. No ordinary user may take more than a quarter of them. */
+/* A free place for uid; 0: none. No ordinary user may take more than a quarter of them, and all
+ * of them together (one user may have thousands of uids, by user namespaces) three quarters. */
 static unsigned int
-find_place(const struct server *server, uid_t uid)
+find_place(const struct server *server, uid_t uid, bool is_trusted)
 {
     unsigned int max = server->options->client_max;
-    unsigned int place = 0, same = 0;
+    unsigned int quarter = (max + 3) / 4;
+    unsigned int place = 0, same = 0, strangers = 0;
 
     for (unsigned int i = 1; i <= max; i++) {
-        if (server->clients[i].state == CLIENT_FREE)
+        const struct client *client = &server->clients[i];
+        if (client->state == CLIENT_FREE) {
             place = place ? place : i;
-        else if (server->clients[i].uid == uid)
-            same++;
+            continue;
+        }
+        same += client->uid == uid;
+        strangers += !client->is_trusted;
     }
-    return same >= (max + 3) / 4 && !has_role(server, uid) ? 0 : place;
+    return !is_trusted && (same >= quarter || strangers >= 3 * quarter) ? 0 : place;
 }
 
 static void
@@ -84,15 +92,17 @@ admit(struct server *server, int socket)
     socklen_t len = sizeof peer;
 
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
-        unsigned int place = find_place(server, peer.uid);
+        bool is_trusted = has_role(server, peer.uid);
+        unsigned int place = find_place(server, peer.uid, is_trusted);
         if (place && connection_enter(server, place, socket)) {
+            server->clients[place].is_trusted = is_trusted;
             server->clients[place].uid = peer.uid;
             server->clients[place].pid = peer.pid;
             server->client_count++;
             return;
         }
     }
-    close(socket);
+    handoff_drop(socket);
 }
 
 void
@@ -146,9 +156,33 @@ receive_request(struct server *server, const struct client *client)
     }
 }
 
+/* A stranger hands a descriptor over: only a process of its own touches it. */
+static void
+hear_of_descriptor(struct server *server, struct client *client)
+{
+    if (handoff_peek(client->socket, &server->packet) == HANDOFF_DONE)
+        request_fetch(server, client);
+    else
+        connection_drop(server, client);
+}
+
+/* returns  true: the next packet of a stranger has been dealt with, or none is there */
+static bool
+has_looked(struct server *server, struct client *client)
+{
+    bool has_fds = false;
+
+    enum handoff_status status = handoff_look(client->socket, &has_fds);
+    if (status == HANDOFF_DONE && has_fds)
+        hear_of_descriptor(server, client);
+    return status == HANDOFF_WAIT || has_fds;
+}
+
 static void
 hear(struct server *server, struct client *client)
 {
+    if (!client->is_trusted && has_looked(server, client))
+        return;
     switch (receive_request(server, client)) {
     case HANDOFF_DONE:
         request_take(server, client);

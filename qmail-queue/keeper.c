@@ -136,7 +136,8 @@ hand_over(struct work *work, int fd, uid_t uid, const struct drop_file *drop)
         return FATE_LATER;
     if (code == QUEUE_OK)
         return FATE_TAKEN;
-    if (code == QUEUE_READ_ERROR)
+    if (code == QUEUE_READ_ERROR ||
+        code == QUEUE_WRITE_ERROR) /* too large for the disk */
         return FATE_SKIPPED;
     return code == QUEUE_BAD_ENVELOPE || code == QUEUE_ADDRESS_TOO_LONG ? FATE_REFUSED
                                                                         : FATE_LATER;

@@ -95,8 +95,10 @@ request_refuse(struct server *server, struct client *client, unsigned int code)
         server_report(server, "unable to remove a refused message", &client->entry);
     int len =
         snprintf(text, sizeof text, "%u%c%s%c", code, 0, exitcode_queue_text(code), 0);
-    client->has_news = true;
+    client->has_news = !client->must_fetch;
     answer(server, client, text, (size_t)len);
+    if (client->must_fetch && client->state != CLIENT_FREE)
+        connection_drop(server, client);
 }
 
 void
@@ -145,6 +147,14 @@ read_at_once(struct server *server, struct client *client, size_t len)
 }
 
 static void
+wait_for_copier(struct server *server, struct client *client)
+{
+    client->state = CLIENT_COPY_WAITS;
+    client_list_add(&server->copy_waits, client);
+    copier_start_next(server);
+}
+
+static void
 take_descriptor(struct server *server, struct client *client, uint64_t len)
 {
     client->source = server->packet.fds[0];
@@ -162,9 +172,31 @@ take_descriptor(struct server *server, struct client *client, uint64_t len)
         request_refuse(server, client, QUEUE_READ_ERROR);
         return;
     }
-    client->state = CLIENT_COPY_WAITS;
-    client_list_add(&server->copy_waits, client);
-    copier_start_next(server);
+    wait_for_copier(server, client);
+}
+
+static void
+start_request(struct client *client)
+{
+    client->has_news = client->must_fetch = false;
+    client->entry.file = client->source = -1;
+}
+
+void
+request_fetch(struct server *server, struct client *client)
+{
+    struct demand demand;
+    unsigned int code = QUEUE_BAD_ENVELOPE;
+
+    start_request(client);
+    client->must_fetch = true;
+    if (understand(&demand, server, client) && server->packet.body_len == 0)
+        code = entry_begin(&client->entry, &demand.origin, demand.message_len,
+                           demand.envelope_len);
+    if (code == QUEUE_OK)
+        wait_for_copier(server, client);
+    else
+        request_refuse(server, client, code);
 }
 
 void
@@ -174,8 +206,7 @@ request_take(struct server *server, struct client *client)
     struct demand demand;
     unsigned int code = QUEUE_BAD_ENVELOPE;
 
-    client->has_news = false;
-    client->entry.file = client->source = -1;
+    start_request(client);
     if (understand(&demand, server, client))
         code = entry_begin(&client->entry, &demand.origin, demand.message_len,
                            demand.envelope_len);

@@ -114,7 +114,7 @@ start_keeper(struct server *server)
     if (!keeper_start(&server->keeper, server->settled, server->last_id + 1))
         return false;
     if (connection_enter(server, KEEPER, server->keeper.socket)) {
-        server->clients[KEEPER].is_keeper = true;
+        server->clients[KEEPER].is_keeper = server->clients[KEEPER].is_trusted = true;
         return true;
     }
     close(server->keeper.socket);

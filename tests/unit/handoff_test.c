@@ -209,6 +209,42 @@ listens_with_the_wanted_mode_in_place_of_an_old_socket(void **state)
     rmdir(folder);
 }
 
+static void
+a_packet_can_be_looked_at_without_its_descriptors(void **state)
+{
+    (void)state;
+    static const char strings[] = "queue";
+    int ends[2];
+    struct handoff packet = {0};
+    bool has_fds = true;
+
+    assert_true(handoff_pair(ends));
+    assert_true(ndelay_on(ends[1]) == 0);
+    assert_int_equal(handoff_look(ends[1], &has_fds), HANDOFF_WAIT);
+    struct handoff_parts parts = {.strings = strings, .strings_len = sizeof strings};
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_look(ends[1], &has_fds), HANDOFF_DONE);
+    assert_false(has_fds);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+    parts.fds = ends;
+    parts.fd_count = 1;
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    int before = open_fds();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(handoff_look(ends[1], &has_fds), HANDOFF_DONE);
+        assert_true(has_fds);
+        assert_int_equal(handoff_peek(ends[1], &packet), HANDOFF_DONE);
+        assert_string_equal(handoff_string(&packet, 0), "queue");
+    }
+    assert_int_equal(open_fds(), before);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+    assert_int_equal(packet.fd_count, 1);
+    handoff_free(&packet);
+    handoff_drop(ends[0]);
+    assert_int_equal(handoff_look(ends[1], &has_fds), HANDOFF_CLOSED);
+    close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -219,6 +255,7 @@ main(void)
         cmocka_unit_test(
             a_packet_that_is_no_handoff_is_an_error_and_the_next_one_is_read),
         cmocka_unit_test(tells_waiting_from_closed),
+        cmocka_unit_test(a_packet_can_be_looked_at_without_its_descriptors),
         cmocka_unit_test(listens_with_the_wanted_mode_in_place_of_an_old_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
