@@ -161,6 +161,7 @@ install: place-is-sane programs
 	@umask 022; mkdir -p $(ROOT)/bin $(ROOT)/man $(ROOT)/share
 	@for f in $(addprefix $(BIN)/,$(PROGRAMS)) $(SCRIPTS); do \
 	  install -m 755 $$f $(ROOT)/bin/.new && mv -f $(ROOT)/bin/.new $(ROOT)/bin/$${f##*/} || exit 1; done
+	@chmod 711 $(ROOT)/bin/qmail-local # what a user cannot read he cannot trace either
 	@for name in mailq newaliases; do ln -sfn sendmail $(ROOT)/bin/$$name; done
 	@umask 022; for page in $(PAGES); do install -D -m 644 -t $(ROOT)/man/man$${page##*.} $$page || exit 1; done
 	@umask 022; rm -rf $(ROOT)/share && mkdir $(ROOT)/share && cp -R conf-home control alias service $(ROOT)/share/ && \

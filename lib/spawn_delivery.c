@@ -155,10 +155,14 @@ void
 spawn_serve_session(struct spawn *spawn, struct spawn_session *session)
 {
     for (int i = 0; i < PACKETS_AT_ONCE && session->socket >= 0; i++) {
-        enum handoff_status status = handoff_receive(session->socket, &spawn->packet);
+        bool has_fds = false;
+        enum handoff_status status = handoff_look(session->socket, &has_fds);
         if (status == HANDOFF_WAIT)
             break;
-        if (status == HANDOFF_DONE)
+        /* a report has no descriptor; one from a process turned hostile must not reach us */
+        if (status == HANDOFF_DONE && !has_fds)
+            status = handoff_receive(session->socket, &spawn->packet);
+        if (status == HANDOFF_DONE && !has_fds)
             take_report(spawn, session);
         else
             spawn_close_session(spawn, session);

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <skalibs/djbunix.h>
 
@@ -166,7 +165,7 @@ void
 spawn_session_end(struct spawn_session *session)
 {
     if (session->socket >= 0)
-        close(session->socket);
+        handoff_drop(session->socket);
     session->socket = -1;
 }
 

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/prctl.h>
+
 #include <skalibs/types.h>
 
 #include "clock.h"
@@ -328,7 +330,9 @@ local_session_run(int socket)
 {
     struct session *session = calloc(1, sizeof *session);
 
-    if (!session || fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
+    /* the user's programs must not take our socket and the log from us, by ptrace */
+    if (!session || fcntl(socket, F_SETFL, O_NONBLOCK) < 0 ||
+        prctl(PR_SET_DUMPABLE, 0) < 0)
         return false;
     session->socket = socket;
     session->plan.home = -1;
