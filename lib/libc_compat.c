@@ -4,10 +4,8 @@
  * way: by abort. */
 typedef int libc_compat_is_not_empty; /* ISO C wants a declaration under glibc, too */
 
-#ifndef __GLIBC__
 #include <features.h>
-#endif
-#ifndef __GLIBC__
+#if !defined __GLIBC__ || defined LIBC_COMPAT_TEST
 
 #include <fcntl.h>
 #include <stdarg.h>
