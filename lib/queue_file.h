@@ -17,7 +17,8 @@ enum {
     QUEUE_FILE_SPLIT = 23,
     QUEUE_FILE_HEADER_LEN = 42, /* 'H', 20, blank, 10, blank, 8 hex, NUL */
     QUEUE_FILE_WHOLE_MAX = 64 * 1024,
-    QUEUE_FILE_ENVELOPE_MAX = 256 * 1024 * 1024, /* 250,000 of the longest recipients */
+    QUEUE_FILE_ENVELOPE_MAX = 64 * 1024 * 1024, /* as qmail-send has it in memory, and */
+    QUEUE_FILE_RECIPIENTS_MAX = 1000000,        /* some bytes for each */
 };
 
 struct queue_header {
@@ -72,9 +73,8 @@ bool queue_file_next(const struct queue_file *file, size_t *at, char *letter,
                      const char **text);
 
 bool queue_file_write_header(int fd, const struct queue_file *file);
-
-/* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file
- * and in file->envelope. Both change the file in place, and return true, or false with errno. */
+/* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file and
+ * in file->envelope. Both change the file in place, and return true, or false with errno. */
 bool queue_file_mark_done(int fd, struct queue_file *file, size_t offset);
 
 #endif

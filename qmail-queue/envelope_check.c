@@ -2,6 +2,7 @@
 
 #include "exitcode.h"
 #include "injection.h"
+#include "queue_file.h"
 
 static unsigned int
 check_letter(struct envelope_check *check, char letter)
@@ -9,7 +10,8 @@ check_letter(struct envelope_check *check, char letter)
     check->address_len = 0;
     if (check->place == ENVELOPE_START && letter == 'F')
         check->place = ENVELOPE_SENDER;
-    else if (check->place == ENVELOPE_LETTER && letter == 'T')
+    else if (check->place == ENVELOPE_LETTER && letter == 'T' &&
+             check->recipients++ < QUEUE_FILE_RECIPIENTS_MAX)
         check->place = ENVELOPE_RECIPIENT;
     else if (check->place == ENVELOPE_LETTER && letter == '\0')
         check->place = ENVELOPE_END;

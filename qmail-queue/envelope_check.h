@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The envelope "F" sender NUL { "T" recipient NUL } NUL, checked as its bytes come by. */
 
@@ -17,11 +18,12 @@ enum envelope_place {
 struct envelope_check {
     enum envelope_place place; /* all zero: a new envelope */
     size_t address_len;
+    uint32_t recipients;
 };
 
 /* Go over the next len bytes.
  * returns  QUEUE_OK; QUEUE_ADDRESS_TOO_LONG (more than INJECTION_ADDRESS_MAX bytes);
- *          QUEUE_BAD_ENVELOPE. After a failure the check is of no more use. */
+ *          QUEUE_BAD_ENVELOPE (more than QUEUE_FILE_RECIPIENTS_MAX recipients too). After a failure the check is of no more use. */
 unsigned int envelope_check(struct envelope_check *check, const char *bytes, size_t len);
 
 #endif

@@ -231,7 +231,7 @@ static bool
 has_stopped(struct server *server)
 {
     if (server->listener >= 0) {
-        close(server->listener);
+        handoff_drop(server->listener);
         server->listener = -1;
         server->is_accepting = false;
         copier_stop_all(server);
