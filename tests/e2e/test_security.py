@@ -236,6 +236,34 @@ def test_a_huge_file_in_drop_is_no_obstacle(new_queue):
     new_queue.works()
 
 
+def test_no_message_has_recipients_without_number(queue):
+    """A recipient may be empty, two bytes: what the scheduler has in memory is bounded all the same."""
+    client = queue.client()
+    for count, code in ((10**6, "0"), (10**6 + 1, "91"), (30 * 10**6, "91"), (70 * 10**6, "91")):
+        fd = os.memfd_create("envelope")
+        envelope_len = os.write(fd, MESSAGE + b"F\0" + b"T\0" * count + b"\0") - len(MESSAGE)
+        client.descriptor(fd, len(MESSAGE), envelope_len)
+        os.close(fd)
+        assert client.answer()[0] == code, count
+    queue.works()
+
+
+def test_an_envelope_cannot_write_header_lines(instance):
+    """Line ends and control bytes in a local user's envelope stay inside their line, also in the bounce."""
+    sender, nobody = "alice-a\nInjected: \r\x1b[2J", "nobody-b\nInjected: x"
+    instance.dot_qmail("alice", "./Maildir/", "default")
+    instance.inject(b"Subject: forged\n\nbody\n", f"{sender}@me.example",
+                    "alice-c\nInjected: x@me.example", f"{nobody}@me.example")
+    mails = instance.wait_mail("alice", 1)
+    instance.wait_empty()
+    mails += [m for m in instance.maildir("alice") if m not in mails]
+    for mail in mails:
+        lines = mail.partition(b"\n\n")[0].split(b"\n")
+        assert not [line for line in lines if line.startswith(b"Injected")], mail
+    for line in instance.log():
+        assert line.isprintable()
+
+
 # -- who delivers to users ------------------------------------------------------------------
 
 GRAB = r"""
