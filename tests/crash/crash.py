@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
+import abuse  # noqa: E402
 import power  # noqa: E402
 import syscalls  # noqa: E402
 import torn  # noqa: E402
@@ -20,7 +21,7 @@ import twice  # noqa: E402
 from instance import install_programs, remove_tree, require_own_network  # noqa: E402
 
 PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "torn": torn.torn,
-         "twice": twice.twice}
+         "twice": twice.twice, "abuse": abuse.abuse}
 
 
 def report(name, tallies):

@@ -76,7 +76,7 @@ class Series:
         messages = []
         if self.service:
             self.service_down()
-            messages.append(self.world.new())  # it waits in the queue, or in queue/drop, for the start
+            messages.append(self.world.new(bounce=True))  # it waits in the queue, or in queue/drop
             self.world.by_queue(messages[0])
             self.trap.arm(options)
             self.service_up()
