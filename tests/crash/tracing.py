@@ -22,6 +22,11 @@ class Trap:
 
     def __init__(self, one, name):
         self.one, self.name = one, name
+        bin_folder = one.home / "bin"
+        if bin_folder.is_symlink():  # the programs are shared with other instances
+            shared = bin_folder.resolve()
+            bin_folder.unlink()
+            shutil.copytree(shared, bin_folder, symlinks=True)
         self.armed = one.folder / "armed"
         self.armed.mkdir(exist_ok=True)
         self.armed.chmod(0o777)

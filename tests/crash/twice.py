@@ -67,6 +67,7 @@ def twice(programs, is_short, names=None):
             for reader in READERS:
                 for wait in (0,) if is_short else (0, 1.5):
                     one_case(world, trap, tally, pair, reader, wait)
+        trap.remove()
     finally:
         world.close()
     print(tally.line(), flush=True)
