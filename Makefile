@@ -11,6 +11,7 @@
 # Two C libraries: programs link statically with musl, which starts five times faster; a source
 # whose head comment says "libc glibc" (it needs NSS or the resolver) links with glibc.
 
+ROOT_USER := $(filter 0,$(shell id -u))
 HOME_DIR := $(shell head -n 1 conf-home)
 FOLDERS  := $(patsubst %/,%,$(wildcard qmail-*/))
 SOURCES  := $(wildcard lib/*.c $(addsuffix /*.c,$(FOLDERS)))
@@ -114,6 +115,7 @@ lint:
 	+@tests/run-lint $(SCRIPTS)
 
 check:
+	@test $(ROOT_USER) || { echo 'make check needs root: it makes accounts, network and mount tables of its own' >&2; exit 1; }
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
 	@tests/run-all SAN=$(SAN)
 
@@ -149,7 +151,6 @@ crash: programs
 	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 tests/crash/crash.py $(CRASH)'
 
 # PLACE: the home that install, up, down and uninstall work on. An ordinary user's `make up` means ./home.
-ROOT_USER := $(filter 0,$(shell id -u))
 PLACE = $(or $(QMAILHOME),$(HOME_DIR))
 up down uninstall: PLACE = $(or $(QMAILHOME),$(if $(ROOT_USER),$(HOME_DIR),$(CURDIR)/home))
 place-is-sane:

@@ -90,6 +90,27 @@ def test_the_home_is_never_a_folder_of_the_system(folder):
     assert (folder / "bin").exists()
 
 
+def test_a_package_is_installed_below_destdir_and_prepares_homes(folder):
+    """make install DESTDIR= writes nowhere else; the qmail-setup there prepares a home that works."""
+    run("make", "-s", "-C", SOURCE, "install", f"DESTDIR={folder}/root", "QMAILHOME=/opt/post")
+    assert [p.name for p in folder.iterdir()] == ["root"]
+    assert sorted(p.name for p in (folder / "root/opt/post").iterdir()) == ["bin", "man", "share"]
+    done = run(folder / "root/opt/post/bin/qmail-setup", "--home", folder / "home", "--host", "mx.pack.example",
+               "--ip", "127.0.0.1", "--port", "2607", "--start")
+    assert "Pennypost runs." in done.stdout
+    assert len(mails(folder / "home")) == 1
+
+
+def test_wrong_options_are_refused_before_anything_is_made(folder):
+    """qmail-setup: a port, an address or a role that cannot be is a usage error."""
+    run("make", "-s", "-C", SOURCE, "install", f"QMAILHOME={folder}/programs")
+    for wrong in (("--port", "0"), ("--port", "65536"), ("--port", "x"), ("--ip", "here"), ("--host", "a b"),
+                  ("--accounts", "nobody=x"), ("--accounts", "qmailq"), ("--what",)):
+        done = run(folder / "programs/bin/qmail-setup", "--home", folder / "home", *wrong, check=False)
+        assert done.returncode == 100 and "usage: qmail-setup" in done.stderr, wrong
+    assert not (folder / "home").exists()
+
+
 def test_the_queue_of_another_qmail_is_not_touched(folder):
     """A home with qmail's own queue: said so, nothing installed."""
     (folder / "home/queue/lock").mkdir(parents=True)

@@ -104,6 +104,19 @@ def test_a_delivery_that_takes_long_does_not_hold_up_a_restart(make_instance):
     one.wait_for(lambda: not one.processes("s6-svscan"), "the end of s6-svscan")
 
 
+def test_a_service_that_is_added_is_started(make_instance):
+    """A new folder in service/, by an upgrade or by hand, is found by start and restart."""
+    one = make_instance(ip="127.0.0.11")
+    for verb in ("start", "restart"):
+        folder = one.home / "service" / f"extra-{verb}"
+        folder.mkdir()
+        (folder / "run").write_text("#!/usr/bin/execlineb -P\nfdmove 1 3\nforeground { echo }\nfdclose 1\nsleep 1000\n")
+        (folder / "run").chmod(0o755)
+        (folder / "notification-fd").write_text("3\n")
+        one.qmailctl(verb)
+        assert re.search(rf"^extra-{verb}: up", one.qmailctl("stat").stdout, re.M)
+
+
 def test_strangers_are_told_at_once(instance):
     """An ordinary user gets one line, not a start of his own."""
     for verb in ("stat", "start", "restart", "doqueue"):
