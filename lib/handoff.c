@@ -186,14 +186,26 @@ dissect(struct handoff *packet)
     return true;
 }
 
+/* Where the other side has closed without reading all that we sent, ECONNRESET comes once, and only
+ * then what it had sent before: a report must not be lost because more jobs were on their way. */
+static ssize_t
+receive(int socket, struct msghdr *message, int flags)
+{
+    ssize_t got;
+    bool was_reset = false;
+    for (;;) {
+        got = recvmsg(socket, message, flags);
+        if (got >= 0 || (errno != EINTR && (errno != ECONNRESET || was_reset)))
+            return got;
+        was_reset = was_reset || errno == ECONNRESET;
+    }
+}
+
 enum handoff_status
 handoff_look(int socket, bool *has_fds)
 {
     struct msghdr message = {.msg_iovlen = 0};
-    ssize_t got;
-    do
-        got = recvmsg(socket, &message, MSG_PEEK);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = receive(socket, &message, MSG_PEEK);
     if (got < 0)
         return status_of_errno();
     /* there was no room for its bytes, and none for its descriptors */
@@ -210,10 +222,7 @@ handoff_peek(int socket, struct handoff *packet)
         return HANDOFF_ERROR;
     struct iovec piece = {.iov_base = packet->packet.s, .iov_len = PACKET_MAX};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    ssize_t got;
-    do
-        got = recvmsg(socket, &message, MSG_PEEK);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = receive(socket, &message, MSG_PEEK);
     if (got < 0)
         return status_of_errno();
     packet->packet.len = (size_t)got;
@@ -265,10 +274,7 @@ handoff_receive(int socket, struct handoff *packet)
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control};
-    ssize_t got;
-    do
-        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = receive(socket, &message, MSG_CMSG_CLOEXEC);
     if (got < 0)
         return status_of_errno();
     if (message.msg_controllen)

@@ -177,6 +177,24 @@ tells_waiting_from_closed(void **state)
 }
 
 static void
+what_was_sent_before_the_end_is_received_whatever_was_unread(void **state)
+{
+    int sockets[2];
+    struct handoff packet = {0};
+    struct handoff_parts parts = {.strings = "report", .strings_len = 7};
+    (void)state;
+    assert_true(handoff_pair(sockets));
+    assert_int_equal(handoff_send(sockets[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_send(sockets[1], &parts), HANDOFF_DONE);
+    close(sockets[1]);
+    assert_int_equal(handoff_receive(sockets[0], &packet), HANDOFF_DONE);
+    assert_string_equal(handoff_string(&packet, 0), "report");
+    assert_int_equal(handoff_receive(sockets[0], &packet), HANDOFF_CLOSED);
+    close(sockets[0]);
+    handoff_free(&packet);
+}
+
+static void
 listens_with_the_wanted_mode_in_place_of_an_old_socket(void **state)
 {
     (void)state;
@@ -256,6 +274,7 @@ main(void)
             a_packet_that_is_no_handoff_is_an_error_and_the_next_one_is_read),
         cmocka_unit_test(tells_waiting_from_closed),
         cmocka_unit_test(a_packet_can_be_looked_at_without_its_descriptors),
+        cmocka_unit_test(what_was_sent_before_the_end_is_received_whatever_was_unread),
         cmocka_unit_test(listens_with_the_wanted_mode_in_place_of_an_old_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
