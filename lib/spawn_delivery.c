@@ -72,7 +72,6 @@ start_report(struct spawn *spawn, const struct spawn_job *job)
     return ok;
 }
 
-/* Report the same for each recipient, and forget the job. */
 void
 spawn_decide(struct spawn *spawn, struct spawn_job *job, const char *verdict)
 {
@@ -87,7 +86,6 @@ spawn_decide(struct spawn *spawn, struct spawn_job *job, const char *verdict)
     spawn_job_free(job);
 }
 
-/* As decide, with a text that names the program. */
 void
 spawn_decide_program(struct spawn *spawn, struct spawn_job *job, const char *what)
 {
@@ -100,8 +98,6 @@ spawn_decide_program(struct spawn *spawn, struct spawn_job *job, const char *wha
     stralloc_free(&verdict);
 }
 
-/* The delivery process will take and tell nothing more. Jobs that it cannot have begun go to
- * another; what remains waits for its exit status. */
 void
 spawn_close_session(struct spawn *spawn, struct spawn_session *session)
 {
@@ -277,7 +273,6 @@ give_classic(struct spawn *spawn, struct spawn_job *job)
     advance_classics(spawn);
 }
 
-/* Give away what waits; later jobs overtake one whose destination is full. */
 void
 spawn_dispatch(struct spawn *spawn)
 {

@@ -101,13 +101,6 @@ spawn_line_append(struct spawn_line *line, struct spawn_job *job)
     *end = job;
 }
 
-void
-spawn_line_prepend(struct spawn_line *line, struct spawn_job *job)
-{
-    job->next = line->first;
-    line->first = job;
-}
-
 struct spawn_job *
 spawn_line_take(struct spawn_line *line)
 {

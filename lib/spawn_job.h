@@ -23,7 +23,6 @@ struct spawn_job *spawn_job_take(struct handoff *packet, const char *dir);
 void spawn_job_free(struct spawn_job *job);
 
 void spawn_line_append(struct spawn_line *line, struct spawn_job *job);
-void spawn_line_prepend(struct spawn_line *line, struct spawn_job *job);
 
 /* Take the oldest job out; null: the line is empty. */
 struct spawn_job *spawn_line_take(struct spawn_line *line);

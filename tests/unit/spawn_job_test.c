@@ -182,9 +182,8 @@ a_line_keeps_its_order(void **state)
     struct spawn_line line = {0};
     struct spawn_job jobs[3] = {0};
     (void)state;
-    spawn_line_append(&line, &jobs[1]);
-    spawn_line_append(&line, &jobs[2]);
-    spawn_line_prepend(&line, &jobs[0]);
+    for (int i = 0; i < 3; i++)
+        spawn_line_append(&line, &jobs[i]);
     for (int i = 0; i < 3; i++)
         assert_ptr_equal(spawn_line_take(&line), &jobs[i]);
     assert_null(spawn_line_take(&line));
