@@ -56,8 +56,9 @@ def remove_tree(path):
 class Instance:
     """One home with its services. Attributes: home, ip, port, host, env."""
 
-    def __init__(self, programs, host="me.example", ip="127.0.0.1", port=25, uid=0, users=USERS):
-        self.folder = public_folder("pennypost-")
+    def __init__(self, programs, host="me.example", ip="127.0.0.1", port=25, uid=0, users=USERS,
+                 folder=None):
+        self.folder = folder or public_folder("pennypost-")
         self.home = self.folder / "home"
         self.programs, self.host, self.ip, self.port, self.uid = programs, host, ip, port, uid
         self.env = dict(os.environ, QMAILHOME=str(self.home))
@@ -65,6 +66,10 @@ class Instance:
             self.env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
         self.scanner = None
         self.users = {}
+        if self.home.exists():  # somebody's folder, that was an instance before
+            self.users = {name: (number, number, self.folder / "users" / name) for name, number in users.items()}
+            return
+        self.folder.mkdir(mode=0o755, exist_ok=True)
         if uid:
             os.chown(self.folder, uid, uid)
         self.run(programs / "bin/qmail-setup", "--home", self.home, "--host", host, "--ip", ip,

@@ -148,7 +148,7 @@ def endless_data(world, tally, is_short):
     world.one.control("databytes", None)
     honest(world, tally, "endless data")
     size = 10_000_000 if is_short else 150_000_000
-    sent = world.by_smtp(world.new(size=size), timeout=300)
+    sent = world.by_smtp(world.new(size=size, remote=False), timeout=300)
     world.check(tally, "a large message", [sent])
     if not sent.acknowledged:
         tally.fault("a large message", sent.answer)

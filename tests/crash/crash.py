@@ -14,13 +14,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "e2e")]
 import abuse  # noqa: E402
+import cut  # noqa: E402
 import power  # noqa: E402
 import syscalls  # noqa: E402
 import torn  # noqa: E402
 import twice  # noqa: E402
 from instance import install_programs, remove_tree, require_own_network  # noqa: E402
 
-PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "torn": torn.torn,
+PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cut": cut.real_cut, "torn": torn.torn,
          "twice": twice.twice, "abuse": abuse.abuse}
 
 
