@@ -18,11 +18,34 @@
 #include "local_report.h"
 #include "text.h"
 
-void
+enum { FIRST_ROOM = 4 };
+
+/* More places. returns true, or false with errno */
+static bool
+grow(struct local_children *children)
+{
+    unsigned int room = children->room ? 2 * children->room : FIRST_ROOM;
+    struct local_child *running =
+        reallocarray(children->running, room, sizeof *children->running);
+    if (!running)
+        return false;
+    children->running = running;
+    struct pollfd *polls =
+        reallocarray(children->polls, 2 * (size_t)room + 1, sizeof *children->polls);
+    if (!polls)
+        return false;
+    children->polls = polls;
+    memset(running + children->room, 0, (room - children->room) * sizeof *running);
+    children->room = room;
+    return true;
+}
+
+bool
 local_children_init(struct local_children *children, int socket)
 {
     memset(children, 0, sizeof *children);
     children->socket = socket;
+    return grow(children);
 }
 
 bool
@@ -75,6 +98,8 @@ fork_child(struct local_child *child, struct local_job *job)
 static bool
 start(struct local_children *children, const char *number, struct local_job *job)
 {
+    if (children->count == children->room && !grow(children))
+        return false;
     struct local_child *child = children->running;
     while (child->pid)
         child++;
@@ -133,12 +158,24 @@ enqueue(struct local_children *children, const char *number, const struct local_
     return true;
 }
 
+/* Can it be that there are just too many processes now? */
+static bool
+is_shortage(const struct local_children *children, int error)
+{
+    return children->count &&
+           (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE);
+}
+
 bool
 local_children_add(struct local_children *children, const char *number,
                    struct local_job *job)
 {
-    if (children->count < LOCAL_CHILDREN_MAX && !children->first)
-        return start(children, number, job);
+    if (!children->first) {
+        if (start(children, number, job))
+            return true;
+        if (!is_shortage(children, errno))
+            return false;
+    }
     return enqueue(children, number, job);
 }
 
@@ -171,32 +208,34 @@ local_children_forget_waiting(struct local_children *children)
         free_waiting(waiting);
 }
 
-/* Start what waits, as far as there is room. */
+/* Start what waits, as far as it can be. */
 static bool
 start_waiting(struct local_children *children)
 {
     struct local_waiting *waiting;
     bool ok = true;
 
-    while (ok && children->count < LOCAL_CHILDREN_MAX &&
-           (waiting = take_waiting(children))) {
+    while (ok && (waiting = children->first)) {
         if (!start(children, waiting->number, &waiting->job)) {
             struct local_result sorry = {0};
+            if (is_shortage(children, errno))
+                break;
             local_result_defer_errno(&sorry, "start", "a process", "4.3.0");
             ok = local_report_send(children->socket, waiting->number, sorry.code,
                                    &sorry.text);
             local_result_free(&sorry);
         }
-        free_waiting(waiting);
+        free_waiting(take_waiting(children));
     }
     return ok;
 }
 
 size_t
-local_children_poll(const struct local_children *children, struct pollfd *entries)
+local_children_poll(struct local_children *children)
 {
+    struct pollfd *entries = children->polls;
     size_t count = 0;
-    for (unsigned int i = 0; i < LOCAL_CHILDREN_MAX; i++) {
+    for (unsigned int i = 0; i < children->room; i++) {
         const struct local_child *child = &children->running[i];
         if (!child->pid)
             continue;
@@ -255,11 +294,19 @@ bool
 local_children_serve(struct local_children *children)
 {
     bool ok = true;
+    size_t count = local_children_poll(children);
+    const struct pollfd *entry = children->polls;
 
-    for (unsigned int i = 0; i < LOCAL_CHILDREN_MAX; i++) {
+    if (count && poll(children->polls, (nfds_t)count, 0) < 0)
+        return errno == EINTR;
+    for (unsigned int i = 0; i < children->room; i++) {
         struct local_child *child = &children->running[i];
         int status;
         if (!child->pid)
+            continue;
+        bool is_ready = child->output >= 0 && (entry++)->revents;
+        is_ready |= child->pidfd >= 0 && (entry++)->revents;
+        if (!is_ready)
             continue;
         read_output(child);
         bool must_wait = child->pidfd < 0 && child->output < 0;

@@ -13,12 +13,8 @@
 
 /* Jobs that may take long (programs, mboxes, forwards) are carried out by forked children of
  * a session. The child's output is the report text, its exit code the result, as if
- * qmail-local had been called for this job alone; the session sends the report. */
-
-enum {
-    LOCAL_CHILDREN_MAX = 10,
-    LOCAL_CHILDREN_POLLS = 2 * LOCAL_CHILDREN_MAX,
-};
+ * qmail-local had been called for this job alone; the session sends the report. There are as
+ * many as there are jobs: concurrencylocal is the limit, and one uid may serve many domains. */
 
 /* A job that waits for its turn. */
 struct local_waiting {
@@ -37,25 +33,26 @@ struct local_child {
 };
 
 struct local_children {
-    struct local_child running[LOCAL_CHILDREN_MAX];
-    unsigned int count;
+    struct local_child *running;
+    struct pollfd *polls; /* two for each place of running, and one for the caller */
+    unsigned int room, count;
     struct local_waiting *first, *last;
     int socket;
     bool
         had_failure; /* a job ended badly, some of its lines may be done; the owner resets it */
 };
 
-/* Begin; socket is where reports go. */
-void local_children_init(struct local_children *children, int socket);
+/* Begin; socket is where reports go. returns true, or false with errno */
+bool local_children_init(struct local_children *children, int socket);
 
-/* Start a child for job, or let it wait for a free place. Takes job->message over; strings
+/* Start a child for job, or let it wait until there are resources for it. Takes job->message over; strings
  * are copied.
  * returns  true, or false with errno: nothing was started, the message is still the caller's */
 bool local_children_add(struct local_children *children, const char *number,
                         struct local_job *job);
 
-/* Fill in what to poll for. returns the number of entries */
-size_t local_children_poll(const struct local_children *children, struct pollfd *entries);
+/* Fill in what to poll for, children->polls. returns the number of entries */
+size_t local_children_poll(struct local_children *children);
 
 /* Read output, send reports of children that have ended, start waiting jobs. Never blocks
  * except to send a report. returns true, or false with errno */

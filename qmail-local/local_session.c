@@ -282,8 +282,8 @@ take_jobs(struct session *session)
 static bool
 wait_for_work(struct session *session, int timeout_ms)
 {
-    struct pollfd entries[1 + LOCAL_CHILDREN_POLLS];
-    size_t count = local_children_poll(&session->children, entries);
+    struct pollfd *entries = session->children.polls;
+    size_t count = local_children_poll(&session->children);
 
     if (!session->is_closed)
         entries[count++] = (struct pollfd){.fd = session->socket, .events = POLLIN};
@@ -339,7 +339,8 @@ local_session_run(int socket)
     session->filled = &session->batches[0];
     session->published = &session->batches[1];
     session->cache.round = 1;
-    local_children_init(&session->children, socket);
+    if (!local_children_init(&session->children, socket))
+        return false;
     /* the grace is for the message that this process was started for; what may be a repetition
      * all the same, qmail-lspawn marks with "again" */
     suspect_before(session, clock_real_us() - GRACE_US);

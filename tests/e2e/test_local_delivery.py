@@ -86,3 +86,20 @@ def test_a_repetition_after_a_kill_gives_no_second_copy(make_instance):
     instance.wait_empty()
     subjects = [re.search(rb"Subject: (\d+)", m)[1] for m in instance.maildir("alice")]
     assert sorted(map(int, subjects)) == list(range(total))
+
+
+def test_programs_of_one_user_run_as_many_at_a_time_as_concurrencylocal_says(make_instance):
+    """Thirty hanging programs of one uid (vpopmail has one for all domains) do not keep the next one from
+    running; when they end all is delivered."""
+    instance = make_instance(start=False, port=2525)
+    instance.control("concurrencylocal", "40")
+    instance.dot_qmail("alice", "|touch run-$EXT; while test ! -e go; do sleep 0.2; done", ext="default")
+    instance.start()
+    home = instance.user_home("alice")
+    for i in range(30):
+        instance.inject(MESSAGE % b"hang", "", f"alice-{i}@me.example")
+    instance.wait_for(lambda: len(list(home.glob("run-*"))) == 30,
+                      lambda: f"thirty programs, got {len(list(home.glob('run-*')))}\n{instance.tail()}")
+    (home / "go").touch()
+    instance.wait_empty()
+    assert len([line for line in instance.log() if "success: did_0+0+1/" in line]) == 30
