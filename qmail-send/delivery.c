@@ -168,8 +168,9 @@ dispatch_channel(struct send *send, struct channel *channel)
         struct destination *destination = channel->first_ready;
         channel->first_ready = destination->next_ready;
         destination->is_ready = false;
-        uint64_t limit = destination->is_local ? job_local_limit(channel->limit)
-                                               : send->config.concurrencydestination;
+        uint64_t limit = destination->is_local
+                             ? job_local_limit(channel->limit, channel->job_count)
+                             : send->config.concurrencydestination;
         /* without room it comes back when a job ends, or its pause */
         if (!destination->waiting.count ||
             !destination_may_start(destination, limit, send->now_s)) {

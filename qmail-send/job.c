@@ -15,9 +15,9 @@
 enum { STRINGS_MAX = HANDOFF_STRINGS_MAX - 8 * 1024 };
 
 uint64_t
-job_local_limit(uint64_t limit)
+job_local_limit(uint64_t limit, uint64_t running)
 {
-    return limit - limit / 5;
+    return running < limit ? 4 * (limit - running) : 0;
 }
 
 /* "job", number, queue id, message length, sender, destination, host */

@@ -29,7 +29,8 @@ enum job_status job_send(struct send *send, struct channel *channel, struct job 
  * returns  false: it is no report, or about no job of ours */
 bool job_take(struct channel *channel, const struct handoff *packet, struct job *job);
 
-/* How many of `limit` local jobs may be for one recipient: a slow one leaves room for others. */
-uint64_t job_local_limit(uint64_t limit);
+/* How many local jobs may be for one user while `running` of `limit` run: four times as many as
+ * are free. One slow user gets 80 percent, and some of them always leave room for others. */
+uint64_t job_local_limit(uint64_t limit, uint64_t running);
 
 #endif

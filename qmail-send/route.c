@@ -81,6 +81,21 @@ find_destination(struct route *route, const struct config *config)
     return text_copy(&route->destination, route->host.s);
 }
 
+/* The user, as far as an address tells: what precedes the first '-'. All of one user's addresses
+ * count as one destination, or a slow program for user-default would take every place. */
+static bool
+name_user(struct route *route)
+{
+    size_t local = domain_offset(&route->address);
+    size_t len = strcspn(route->address.s, "-");
+    if (local && local - 1 < len)
+        len = local - 1;
+    if (!text_copy_bytes(&route->destination, route->address.s, len))
+        return false;
+    text_lower(route->destination.s, len);
+    return true;
+}
+
 bool
 route_find(struct route *route, const struct config *config, const char *recipient)
 {
@@ -105,10 +120,7 @@ route_find(struct route *route, const struct config *config, const char *recipie
         route->prepend_len = strlen(value) + 1;
         route->is_local = true;
     }
-    if (!text_copy(&route->host, "") || !text_copy(&route->destination, address->s))
-        return false;
-    text_lower(route->destination.s, route->destination.len);
-    return true;
+    return text_copy(&route->host, "") && name_user(route);
 }
 
 bool

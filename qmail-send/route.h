@@ -19,7 +19,7 @@ struct route {
     stralloc host;   /* remote: the domain in small letters; local: "" */
     stralloc
         destination; /* remote: "relay:port" of control/smtproutes, else the host; local:
-                             the address in small letters, for fairness only */
+                             the user before "-" or "@", in small letters, for fairness */
 };
 
 /* Find the way of recipient, an envelope address. returns true, or false with errno */
