@@ -300,6 +300,23 @@ def test_a_user_s_program_gets_nothing_of_its_delivery_process(instance):
     assert (home / "grabbed").read_text() == "2 [] [0, 1, 2]"
 
 
+def test_slow_programs_of_some_users_leave_room_for_others(make_instance):
+    """Whatever addresses they are reached by: users whose programs hang do not take all places."""
+    instance = make_instance(start=False, port=2527, users={"alice": 5001, "bob": 5002, "carol": 5003})
+    instance.control("concurrencylocal", "20")
+    instance.start()
+    for user in ("alice", "carol"):
+        instance.dot_qmail(user, "|sleep 600", "default")
+    instance.inject(b"Subject: x\n\n", "me@me.example", *[
+        f"{user}-{i}@me.example" for i in range(40) for user in ("alice", "carol")])
+    wait_for(lambda: len(instance.processes("sleep")) >= 10, "slow programs")
+    for _ in range(3):
+        instance.inject(b"Subject: x\n\n", "me@me.example", "bob@me.example")
+    instance.wait_mail("bob", 3)
+    instance.scanner.kill()  # what hangs is not waited for
+    instance.scanner.wait()
+
+
 HOSTILE = """#!/usr/bin/python3
 import os, sys
 if os.getuid() != {uid}:
