@@ -268,7 +268,7 @@ def abuse(programs, is_short, names=None):
             watch.start()
             try:
                 case(world, tally, is_short)
-            except (AssertionError, OSError) as error:
+            except (AssertionError, OSError, subprocess.SubprocessError) as error:
                 tally.fault(case.__name__, f"{error}")
             watch.is_over.set()
             watch.join()

@@ -77,6 +77,7 @@ class Series:
         if self.service:
             self.service_down()
             messages.append(self.world.new(bounce=True))  # it waits in the queue, or in queue/drop
+            messages[0].was_dropped = self.name == "qmail-queued"
             self.world.by_queue(messages[0])
             self.trap.arm(options)
             self.service_up()
@@ -158,7 +159,7 @@ def run_part(programs, title, make_cases, most, names):
 
 def kill(programs, is_short, names=None):
     """Every system call."""
-    return run_part(programs, "killed:", kill_cases, MOST or (3 if is_short else 0), names or CHAIN)
+    return run_part(programs, "killed:", kill_cases, MOST or (2 if is_short else 0), names or CHAIN)
 
 
 def fail(programs, is_short, names=None):
