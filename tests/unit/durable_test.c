@@ -11,7 +11,8 @@
 
 enum { MANY = 8 };
 
-static char directory[] = "/var/tmp/durable_test.XXXXXX"; /* a disk, where /tmp may be memory */
+static char directory[] =
+    "/var/tmp/durable_test.XXXXXX"; /* a disk, where /tmp may be memory */
 
 static int
 make_directory(void **state)
