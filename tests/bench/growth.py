@@ -47,8 +47,11 @@ def fill_queue(home, count, is_due, size=1024):
     if os.geteuid() == 0:
         entry = pwd.getpwnam("qmailq")
         owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    subprocess.run([FILL_QUEUE, str(count), "0" if is_due else "86400", f"somebody@{DEAD}",
+    # qmailq may not be able to enter the folder of the source, as /root/pennypost.
+    program = shutil.copy(FILL_QUEUE, f"{home}/fill-queue")
+    subprocess.run([program, str(count), "0" if is_due else "86400", f"somebody@{DEAD}",
                     str(size)], check=True, env={"QMAILHOME": str(home)}, **owner)
+    os.unlink(program)
 
 
 def queue_stat(home):
