@@ -48,6 +48,18 @@ local_children_init(struct local_children *children, int socket)
     return grow(children);
 }
 
+void
+local_children_free(struct local_children *children)
+{
+    for (unsigned int i = 0; i < children->room; i++) {
+        stralloc_free(&children->running[i].number);
+        stralloc_free(&children->running[i].text);
+    }
+    free(children->running);
+    free(children->polls);
+    *children = (struct local_children){.socket = -1};
+}
+
 bool
 local_children_idle(const struct local_children *children)
 {

@@ -61,6 +61,9 @@ bool local_children_serve(struct local_children *children);
 /* Forget the jobs that wait: the spawner is gone, and they will come again. */
 void local_children_forget_waiting(struct local_children *children);
 
+/* Free the memory; nothing is waiting any more. */
+void local_children_free(struct local_children *children);
+
 /* Is nothing running or waiting? */
 bool local_children_idle(const struct local_children *children);
 

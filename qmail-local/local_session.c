@@ -348,6 +348,7 @@ local_session_run(int socket)
     maildir_batch_free(session->filled);
     maildir_batch_free(session->published);
     maildir_cache_free(&session->cache, (int64_t)time(NULL));
+    local_children_free(&session->children);
     local_routes_free(&session->routes);
     local_plan_free(&session->plan);
     handoff_free(&session->packet);
