@@ -68,7 +68,7 @@ describe_message(struct reader *reader, uint64_t id)
            text_append(line, "  ") && text_append_number(line, file->message_len) &&
            text_append(line, "  <") &&
            text_append_safe(line, sender, strlen(sender), true) &&
-           text_append(line, is_bouncing ? "> bouncing\n" : "> \n");
+           text_append(line, is_bouncing ? ">  bouncing\n" : "> \n");
 }
 
 static bool
