@@ -168,7 +168,7 @@ def main():
         results, failures = run_rounds(servers, chosen, options.rounds)
         missed = report.print_table(results, GOALS)
         if re.fullmatch(full(pattern), "neighbour"):
-            rows, more = neighbour.run(*servers, options.dir, *((2, 1) if options.short else (8, 2)))
+            rows, more = neighbour.run(*servers, options.dir, *((2, 1) if options.short else (4, 2)))
             about["neighbour"], missed = rows, missed + more
     finally:
         for server in servers:

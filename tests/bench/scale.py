@@ -64,7 +64,7 @@ def measure_start(server, count):
     return row
 
 
-def run_queue(server, remount, counts, kinds):
+def run_queue(server, disk, counts, kinds):
     """Rows for each number of messages: waiting for their time, due, and waiting on a disk that
     nothing has been read from yet."""
     rows = []
@@ -75,9 +75,9 @@ def run_queue(server, remount, counts, kinds):
             if count:
                 say(f"writing {count} messages, {kind}")
                 fill_queue(server.folder, count, kind == "due")
-            os.sync()
+            disk.settle()
             if kind == "cold":
-                remount()
+                disk.remount()
             row = {"count": count, "kind": kind, **measure_start(server, count)}
             rows.append(row)
             say(json.dumps(row))
@@ -263,12 +263,12 @@ def arguments():
     return parser.parse_args()
 
 
-def run_parts(server, options, remount):
+def run_parts(server, options, disk):
     counts = SHORT_COUNTS if options.short else COUNTS
     if options.counts:
         counts = [int(count) for count in options.counts.split(",")]
     kinds = options.kinds.split(",")
-    parts = {"queue": lambda: run_queue(server, remount, [0, *counts], kinds),
+    parts = {"queue": lambda: run_queue(server, disk, [0, *counts], kinds),
              "sessions": lambda: run_sessions(server, (10, 100) if options.short else (10, 100, 1000)),
              "lists": lambda: run_lists(server, (10, 1000) if options.short else (10, 1000, 100000))}
     results, failures = {}, 0
@@ -288,11 +288,11 @@ def main():
         sys.exit("scale.py: fatal: must be root (cgroups, accounts, mount)")
     os.makedirs(options.dir, exist_ok=True)
     # a million files of one block and one inode each
-    disk = machine.LoopFileSystem(options.dir, 8192, ("-i", "4096"))
+    disk = machine.LoopFileSystem(options.dir, 8192, ("-i", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"))
     server = None
     try:
         server = Growing(options.dir)
-        results, failures = run_parts(server, options, disk.remount)
+        results, failures = run_parts(server, options, disk)
     finally:
         if server:
             server.stop()
