@@ -426,3 +426,28 @@ def test_local_and_remote_recipients_of_a_message_do_not_wait_for_each_other(alo
                  *[f"alice-{i}@me.example" for i in range(200)])
     alone.wait_for(lambda: relay.mails, "the remote recipient's mail")
     assert len(alone.maildir("alice")) == 1
+
+
+def test_hup_reads_every_control_file_anew(alone):
+    """Not locals and virtualdomains only, as in qmail: bouncefrom, bouncehost, envnoathost and limits too;
+    a file without sense leaves all as it was, and the log says so."""
+    alone.dot_qmail("bob", "./Maildir/", "default")
+    alone.start()
+    for name, text in (("bouncefrom", "robot"), ("bouncehost", "b.example"), ("envnoathost", "v.example"),
+                       ("virtualdomains", "v.example:bob"), ("concurrencylocal", "3"),
+                       ("concurrencyremote", "4")):
+        alone.control(name, text)
+    alone.reload()
+    alone.wait_log("status: local 0/3 remote 0/4")
+    alone.inject(message("x"), "alice@me.example", "zed", "nobody-x@me.example")
+    (mail,) = alone.wait_mail("bob")
+    assert b"\nDelivered-To: bob-zed@v.example\n" in mail
+    (bounce,) = alone.wait_mail("alice")
+    assert b"\nFrom: robot@b.example\n" in bounce
+    assert b"\n\nHi. This is the qmail-send program at b.example.\n" in bounce
+    alone.control("bouncefrom", "other")
+    alone.control("concurrencylocal", "many")
+    alone.reload()
+    alone.wait_log("alert: unable to reread control/concurrencylocal")
+    alone.inject(message("y"), "alice@me.example", "nobody-x@me.example")
+    assert b"\nFrom: robot@b.example\n" in alone.wait_mail("alice", 2)[1]
