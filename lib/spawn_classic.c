@@ -48,7 +48,8 @@ string_after(const char *first, unsigned int index)
     return first;
 }
 
-/* Start the program for one recipient; the run's output is set. returns true, or false with errno */
+/* Start the program for one recipient; the run's output is set.
+ * returns  true, or false with errno */
 static bool
 start_run(struct spawn_classic *classic, const struct spawn_role *role,
           unsigned int recipient)

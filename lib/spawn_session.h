@@ -44,7 +44,8 @@ struct spawn_session *spawn_session_start(struct spawn_session **list,
 /* Make job the youngest of session; the session owns it until it is taken back. */
 void spawn_session_add(struct spawn_session *session, struct spawn_job *job);
 
-/* Send what has not been sent, and let go of messages that nobody will need again. returns false when the session is broken: end it */
+/* Send what has not been sent, and let go of messages that nobody will need again.
+ * returns  false when the session is broken: end it */
 bool spawn_session_flush(struct spawn_session *session);
 bool spawn_session_wants_to_send(const struct spawn_session *session);
 

@@ -43,7 +43,8 @@ void user_directory_free(struct user_directory *directory);
 
 /* Look up local (the part before '@', in the case it came in), and wait for the answer.
  * user     replaced when USER_FOUND
- * returns  USER_FOUND, or USER_ERROR (EPROTO: users/cdb is damaged; EIO, ETIMEDOUT: the helper); within some USER_DIRECTORY_ANSWER_S seconds.
+ * returns  USER_FOUND, or USER_ERROR (EPROTO: users/cdb is damaged; EIO, ETIMEDOUT: the
+ *          helper); within some USER_DIRECTORY_ANSWER_S seconds
  * Not while questions of user_directory_ask are unanswered. */
 enum user_status user_directory_find(struct user_directory *directory, const char *local,
                                      struct user *user);

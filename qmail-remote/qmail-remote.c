@@ -65,7 +65,8 @@ read_pipe(stralloc *message)
     }
 }
 
-/* Put the message on descriptor 0 into memory: a file is mapped, anything else goes into storage. */
+/* Put the message on descriptor 0 into memory: a file is mapped, anything else goes into
+ * storage. */
 static bool
 read_message(struct remote_job *job, stralloc *storage)
 {
