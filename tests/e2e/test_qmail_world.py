@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from test_send import sink  # noqa: F401  the fixture
+from send_alone import sink  # noqa: F401  the fixture
 
 VARIABLES = ("SENDER NEWSENDER RECIPIENT USER HOME HOST HOST2 HOST3 HOST4 LOCAL EXT EXT2 EXT3 EXT4 DEFAULT "
              "DTLINE RPLINE UFLINE").split()

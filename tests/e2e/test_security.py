@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from test_queue import (ENVELOPE, MESSAGE, STRANGER, new_queue, parse,  # noqa: F401 (fixtures)
+from queue_alone import (ENVELOPE, MESSAGE, STRANGER, new_queue, parse,  # noqa: F401 (fixtures)
                         queue)
 
 SECOND_STRANGER = STRANGER + 1

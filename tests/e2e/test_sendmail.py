@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from conftest import run
-from test_inject import SAN_ENV, Injector, remove_tree
+from conftest import remove_tree, run
+from inject_program import SAN_ENV, Injector
 
 
 @pytest.fixture

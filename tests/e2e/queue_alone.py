@@ -1,0 +1,211 @@
+"""qmail-queued in a home of its own: no other service runs. Its clients, and what it wrote."""
+import array
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, SAN, public_folder, remove_tree, wait_for
+
+
+OWNER, STRANGER = 4243, 4244
+MESSAGE = b"Subject: x\n\nhello\n"
+ENVELOPE = b"Fme@a.example\0Tyou@b.example\0\0"
+
+
+def crc32c(data, table=[]):
+    """CRC-32C, written from RFC 3720 and not from our code."""
+    if not table:
+        for byte in range(256):
+            for _ in range(8):
+                byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+            table.append(byte)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def parse(path):
+    """Take a queue file apart as queue-file(5) says. returns message, {letter: [text]}"""
+    data = path.read_bytes()
+    footer = data[-64:]
+    match = re.fullmatch(rb"pennypost 1 (\d{20}) (\d{10}) ([0-9a-f]{8}) {11}\n", footer)
+    assert match, footer
+    message_len, envelope_len = int(match[1]), int(match[2])
+    assert message_len + envelope_len + 64 == len(data)
+    message, envelope = data[:message_len], data[message_len:-64]
+    assert envelope[:1] == b"H" and envelope[41:42] == b"\0"
+    records = envelope[42:]
+    assert crc32c(message + re.sub(rb"(^|\0)D", rb"\1T", records)) == int(match[3], 16)
+    fields = {}
+    for record in records[:-1].split(b"\0"):
+        fields.setdefault(record[:1].decode(), []).append(record[1:].decode())
+    return message, fields
+
+
+class Client:
+    """A connection to queue/inject."""
+
+    def __init__(self, queue):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(str(queue.home / "queue/inject"))
+
+    def send(self, *strings, body=b"", fds=()):
+        text = b"".join(str(s).encode() + b"\0" for s in strings)
+        self.raw(struct.pack("=I", len(text)) + text + body, fds)
+
+    def raw(self, packet, fds=()):
+        extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.socket.sendmsg([packet], extra)
+
+    def message(self, message=MESSAGE, envelope=ENVELOPE):
+        self.send("queue", len(message), len(envelope), body=message + envelope)
+
+    def descriptor(self, fd, message_len, envelope_len=len(ENVELOPE)):
+        self.send("queue", message_len, envelope_len, fds=[fd])
+
+    def answer(self):
+        """The strings of the answer; [] when the connection is closed"""
+        packet = self.socket.recv(65536)
+        return packet[4:-1].decode().split("\0") if packet else []
+
+    def close(self):
+        self.socket.close()
+
+
+class Queue:
+    """A home with a queue, and the qmail-queued of it."""
+
+    def __init__(self, programs):
+        self.folder = public_folder("pennypost-queue-")
+        self.home = self.folder / "home"
+        (self.home / "queue").mkdir(parents=True)
+        (self.home / "control").mkdir()
+        os.chown(self.home / "queue", OWNER, OWNER)
+        (self.home / "queue").chmod(0o711)
+        self.programs = programs
+        self.env = dict(os.environ, QMAILHOME=str(self.home))
+        if SAN:
+            self.env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
+        self.process, self.clients, self.mounted = None, [], False
+
+    def mount(self, size):
+        """Put queue/ on a small file system of its own."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o",
+                        f"size={size},mode=0711,uid={OWNER},gid={OWNER}", "tmpfs",
+                        str(self.home / "queue")], check=True)
+        self.mounted = True
+
+    def start(self, *options, limit=None):
+        ready, other = os.pipe()
+        argv = [str(self.programs / "bin/qmail-queued"), "-d", str(other), *options]
+        if limit:
+            argv = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *argv]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(argv, stderr=log, env=self.env, cwd="/", user=OWNER,
+                                            group=OWNER, extra_groups=[], pass_fds=[other])
+        os.close(other)
+        with os.fdopen(ready, "rb") as pipe:
+            assert pipe.read(1) == b"\n", self.log()
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process:
+            self.process.send_signal(number)
+            code = self.process.wait(PATIENCE)
+            self.process = None
+            return code
+
+    def end(self):
+        for client in self.clients:
+            client.close()
+        self.stop(signal.SIGKILL)
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.home / "queue")], check=False)
+        remove_tree(self.folder)
+
+    def client(self):
+        self.clients.append(Client(self))
+        return self.clients[-1]
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def files(self, name="mess"):
+        return sorted(p for p in (self.home / "queue" / name).rglob("*") if not p.is_dir())
+
+    def file_of(self, answer):
+        assert answer[0] == "0", answer
+        return self.home / f"queue/mess/{(int(answer[1]) >> 24) % 23}/{answer[1]}"
+
+    def children(self):
+        return [int(p) for p in
+                open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()]
+
+    def flusher(self):
+        return self.children()[0]  # forked first, and the oldest child comes first
+
+    def works(self):
+        """A new client can queue a message."""
+        client = self.client()
+        client.message()
+        answer = client.answer()
+        assert answer[0] == "0", answer
+        assert parse(self.file_of(answer))[1]["T"] == ["you@b.example"]
+        client.close()
+
+    def qmail_queue(self, message=MESSAGE, envelope=ENVELOPE, env=None, uid=STRANGER, argv=()):
+        """Run qmail-queue; returns its exit code."""
+        reader, writer = os.pipe()
+        os.write(writer, envelope)
+        os.close(writer)
+        child = subprocess.Popen(
+            [str(self.programs / "bin/qmail-queue"), *argv], stdout=reader, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if isinstance(message, bytes) else message, env=env or self.env,
+            cwd="/", user=uid, group=uid, extra_groups=[])
+        os.close(reader)
+        child.communicate(message if isinstance(message, bytes) else None, PATIENCE)
+        return child.returncode
+
+
+class Injected:
+    """strace attached to a process, making system calls fail."""
+
+    def __init__(self, pid, *calls, error, trace="/dev/null"):
+        argv = ["strace", "-q", "-p", str(pid), "-o", str(trace)]
+        for call in calls:
+            argv += ["-e", f"inject={call}:error={error}"]
+        self.pid = pid
+        self.process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        wait_for(lambda: f"TracerPid:\t{self.process.pid}\n"
+                 in open(f"/proc/{self.pid}/status").read(), "strace")
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def new_queue(programs):
+    one = Queue(programs)
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def queue(new_queue):
+    return new_queue.start()
+
+
+def memory_file(content):
+    fd = os.memfd_create("test")
+    os.write(fd, content)
+    return fd

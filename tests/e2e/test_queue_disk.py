@@ -1,0 +1,92 @@
+"""qmail-queued and the disk: full, failing, slow to flush."""
+import os
+import re
+import signal
+
+import pytest
+
+from conftest import PATIENCE, wait_for
+from queue_alone import ENVELOPE, Injected, memory_file, new_queue, parse, queue  # noqa: F401  (fixtures)
+
+
+def test_disk_full(new_queue):
+    """53 for what does not fit, nothing is left of it, and smaller messages go on."""
+    new_queue.mount("1m")
+    new_queue.start()
+    client = new_queue.client()
+    fd = memory_file(b"x" * 1900000 + ENVELOPE)
+    client.descriptor(fd, 1900000)
+    assert client.answer()[0] == "53"
+    os.close(fd)
+    assert not new_queue.files()
+    assert "No space left on device" in new_queue.log()
+    assert new_queue.qmail_queue(b"x" * 5000000) == 53
+    assert not new_queue.files()
+    codes = set()
+    for _ in range(300):
+        client.message(b"x" * 10000)
+        codes.add(client.answer()[0])
+    assert codes == {"0", "53"}
+    for path in new_queue.files():
+        parse(path)
+        path.unlink()
+    new_queue.works()
+
+
+@pytest.mark.parametrize("call, error, code", [
+    ("openat", "EROFS", "53"), ("openat", "EDQUOT", "53"), ("openat", "EMFILE", "53"),
+    ("openat", "ENOENT", "64"), ("openat", "EACCES", "64"), ("openat", "ENOMEM", "51"),
+    ("writev", "ENOSPC", "53"), ("writev", "EIO", "53"), ("flock", "ENOLCK", "53")])
+def test_errors_of_the_file_system(queue, call, error, code):
+    """Each gives its code, leaves nothing, and is over when the cause is over."""
+    client = queue.client()
+    with Injected(queue.process.pid, call, error=error):
+        client.message()
+        assert client.answer()[0] == code
+    assert not queue.files()
+    client.message()
+    assert client.answer()[0] == "0"
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_flush_that_fails(queue, error):
+    """Promise: everyone whom the flush covered gets 53, nothing of it stays, and the log says so."""
+    clients = [queue.client() for _ in range(30)]
+    with Injected(queue.flusher(), "fsync", "syncfs", error=error):
+        for client in clients:
+            client.message()
+        assert {client.answer()[0] for client in clients} == {"53"}
+    assert not queue.files()
+    refused = re.findall(r"flush failed; messages refused: (\d+): ", queue.log())
+    assert sum(map(int, refused)) == 30
+    for client in clients:
+        client.message()
+    assert {client.answer()[0] for client in clients} == {"0"}
+
+
+def test_only_syncfs_fails(queue):
+    """The batch is refused although each lone fsync would go well."""
+    clients = [queue.client() for _ in range(30)]
+    codes = set()
+    with Injected(queue.flusher(), "syncfs", error="EIO"):
+        os.kill(queue.flusher(), signal.SIGSTOP)
+        for client in clients:
+            client.message()
+        os.kill(queue.flusher(), signal.SIGCONT)
+        codes = {client.answer()[0] for client in clients}
+    assert "53" in codes
+    accepted = len(queue.files())
+    assert accepted < 30
+
+
+def test_the_flusher_dies(queue):
+    """Nobody is told "queued"; qmail-queued ends with 111, to be started again."""
+    client = queue.client()
+    os.kill(queue.flusher(), signal.SIGSTOP)
+    client.message()
+    wait_for(queue.files, "the file")
+    os.kill(queue.flusher(), signal.SIGKILL)
+    assert client.answer() == []
+    assert queue.process.wait(PATIENCE) == 111
+    queue.process = None
+    queue.start().works()
