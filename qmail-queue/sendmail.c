@@ -5,7 +5,8 @@
  *         newaliases   refuses
  * stdin   the message; with -bs SMTP commands
  * stdout  with -bp the queue; with -bs SMTP replies
- * env     sets QMAILUSER, QMAILHOST (-f), QMAILNAME (-F); with -bs what qmail-smtpd reads
+ * env     sets QMAILUSER, QMAILHOST (-f), QMAILNAME (-F); with -bs what qmail-smtpd reads: without
+ *         PROTO the sender is this host
  * runs    bin/qmail-inject, bin/qmail-smtpd (in the home) or bin/qmail-qread in its place
  * exit    100 wrong usage, or a mode that does not exist here; 111 cannot run the program;
  *         else as that program

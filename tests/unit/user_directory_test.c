@@ -4,34 +4,12 @@
 
 #include "handoff.h"
 #include "testing.h"
+#include "testing_table.h"
 #include "text.h"
 #include "user_directory.h"
 
 /* These run as root, whose answers are not bent to one user. The helper is this program itself,
  * copied to bin/qmail-getpw of a temporary home. */
-
-struct record {
-    const char *key;
-    size_t key_len;
-    const char *data;
-    size_t data_len;
-};
-
-#define RECORD(key, data)                                                                \
-    {                                                                                    \
-        key, sizeof key - 1, data, sizeof data - 1                                       \
-    }
-
-static void
-make_table(const struct record *records, size_t count)
-{
-    struct cdb_maker maker;
-    assert_true(cdb_maker_start(&maker, "users/cdb"));
-    for (size_t i = 0; i < count; i++)
-        assert_true(cdb_maker_add(&maker, records[i].key, records[i].key_len,
-                                  records[i].data, records[i].data_len));
-    assert_true(cdb_maker_finish(&maker));
-}
 
 static int
 set_up(void **state)
@@ -50,7 +28,7 @@ set_up(void **state)
     };
     if (geteuid() != 0)
         return 0;
-    make_table(records, sizeof records / sizeof *records);
+    make_table("users/cdb", records, sizeof records / sizeof *records);
     user_directory_init(&directory);
     *state = &directory;
     return 0;
@@ -97,7 +75,7 @@ a_new_table_is_seen_at_once(void **state)
                                                                         "/all\0"
                                                                         "-\0"
                                                                         "")};
-    make_table(records, 2);
+    make_table("users/cdb", records, 2);
     assert_int_equal(uid_of(*state, "joe", &user), 7009);
     assert_string_equal(user.ext,
                         "joe"); /* the empty prefix is tried without a last byte */

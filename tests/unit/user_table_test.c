@@ -3,29 +3,7 @@
 #include <errno.h>
 
 #include "testing.h"
-
-struct record {
-    const char *key;
-    size_t key_len;
-    const char *data;
-    size_t data_len;
-};
-
-#define RECORD(key, data)                                                                \
-    {                                                                                    \
-        key, sizeof key - 1, data, sizeof data - 1                                       \
-    }
-
-static void
-make_table(const struct record *records, size_t count)
-{
-    struct cdb_maker maker;
-    assert_true(cdb_maker_start(&maker, "table"));
-    for (size_t i = 0; i < count; i++)
-        assert_true(cdb_maker_add(&maker, records[i].key, records[i].key_len,
-                                  records[i].data, records[i].data_len));
-    assert_true(cdb_maker_finish(&maker));
-}
+#include "testing_table.h"
 
 static int
 set_up(void **state)
@@ -73,7 +51,7 @@ set_up(void **state)
     };
     if (enter_folder(state) < 0)
         return -1;
-    make_table(records, sizeof records / sizeof *records);
+    make_table("table", records, sizeof records / sizeof *records);
     return 0;
 }
 
@@ -154,7 +132,7 @@ a_table_without_the_record_of_last_bytes_is_an_error(void **state)
     struct user user = {0};
     (void)state;
     static const struct record records[] = {RECORD("!x\0", "x")};
-    make_table(records, 1);
+    make_table("table", records, 1);
     assert_int_equal(find("joe", &user), USER_ERROR);
     assert_int_equal(errno, EPROTO);
     user_free(&user);
