@@ -135,11 +135,14 @@ maildir_batch_turn(struct maildir_batch *filled, struct maildir_batch *published
                    struct durable *durable)
 {
     int fds[2 * MAILDIR_BATCH_FILES];
-    size_t count = collect_directories(published, fds);
+    size_t count = 0;
 
+    /* Files first: the flush of a file also commits what has happened to the folders, while that
+     * of a folder leaves the file's data for a second commit. */
     for (size_t i = 0; i < filled->file_count; i++)
         if (filled->files[i].fd >= 0)
             fds[count++] = filled->files[i].fd;
+    count += collect_directories(published, fds + count);
     if (durable_flush(durable, fds, count))
         return publish(filled);
     int error = errno;
