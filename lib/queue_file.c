@@ -27,12 +27,6 @@ queue_file_path(char *path, uint64_t id)
              id);
 }
 
-void
-queue_file_taking_path(char *path, uint64_t id)
-{
-    snprintf(path, QUEUE_FILE_PATH_MAX, "queue/taking/%" PRIu64, id);
-}
-
 /* The checksum of the records: a recipient counts as 'T' whether it is done or not. */
 static uint32_t
 crc_of_records(uint32_t crc, const char *records, size_t len)

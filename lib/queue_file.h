@@ -47,8 +47,7 @@ enum queue_file_status {
 /* Write "queue/mess/<split>/<id>" into path (QUEUE_FILE_PATH_MAX bytes). Ids are microseconds
  * since 1970; those of the same 17 seconds share a folder: a batch changes one directory. */
 void queue_file_path(char *path, uint64_t id);
-unsigned int queue_file_folder(uint64_t id);          /* <split> */
-void queue_file_taking_path(char *path, uint64_t id); /* "queue/taking/<id>" */
+unsigned int queue_file_folder(uint64_t id); /* <split> */
 
 /* What a writer puts behind the message: the header; and behind the records: the footer, for an
  * envelope of envelope_len bytes (header included) and a crc32c_update() over the message and
@@ -72,6 +71,7 @@ enum queue_file_status queue_file_read_whole(int fd, struct queue_file *file,
 /* Walk the records: *at starts at 0 and moves to the next. returns false at the end */
 bool queue_file_next(const struct queue_file *file, size_t *at, char *letter,
                      const char **text);
+
 bool queue_file_write_header(int fd, const struct queue_file *file);
 /* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file and
  * in file->envelope. Both change the file in place, and return true, or false with errno. */

@@ -123,19 +123,6 @@ learn_pace(struct server *server)
     pace->expected = server->flushing.count + server->written.count;
 }
 
-/* Before qmail-send hears of it: a message that may have been delivered and removed already must
- * not be taken in again. The keeper tries again, and tells, when it is still there. */
-static void
-leave_taking(const struct entry *entry)
-{
-    char path[QUEUE_FILE_PATH_MAX];
-
-    if (!entry->is_taking)
-        return;
-    queue_file_taking_path(path, entry->id);
-    (void)unlink(path);
-}
-
 /* Everything is on the disk: first qmail-send hears of it, then those who wait. */
 static void
 accept_all(struct server *server)
@@ -145,7 +132,6 @@ accept_all(struct server *server)
 
     memset(&server->flushing, 0, sizeof server->flushing);
     for (client = batch.first; client; client = client->next) {
-        leave_taking(&client->entry);
         entry_close(&client->entry);
         trigger_add(&server->trigger, client->entry.id);
     }

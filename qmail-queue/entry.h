@@ -25,7 +25,6 @@ struct entry_origin {
 
 struct entry {
     uint64_t id;
-    bool is_taking;        /* it comes from queue/taking, which says its id */
     uint32_t pid;          /* of who handed it over */
     int file;              /* -1: not open */
     uint64_t message_len;  /* as handed over, without the Received line */
@@ -51,10 +50,7 @@ unsigned int entry_begin(struct entry *entry, const struct entry_origin *origin,
  * returns  QUEUE_OK, QUEUE_ADDRESS_TOO_LONG, QUEUE_BAD_ENVELOPE */
 unsigned int entry_check(struct entry *entry, const char *bytes, size_t len);
 
-/* The id for the next message, above *last_id, which is moved up. */
-uint64_t entry_next_id(uint64_t *last_id);
-
-/* Make the file, with entry_next_id(), or with its own id if is_taking; takes the lock.
+/* Make the file, with an id above *last_id, which is moved up; takes the lock.
  * returns  QUEUE_OK, QUEUE_WRITE_ERROR (disk full, read-only, out of descriptors ...),
  *          QUEUE_MESS_TROUBLE (the directory is not as it should be); errno is set */
 unsigned int entry_open(struct entry *entry, uint64_t *last_id);

@@ -9,10 +9,7 @@
 /* A helper process for all that is slow and touches what strangers have written: at start it
  * verifies the files whose writing a crash may have torn, then it takes in queue/drop, now and
  * again. It hands over like a client: strings "drop", length of the message, length of the
- * envelope, uid, pid, id, and the file. The id it gets by the string "id", and writes it down:
- * first the file is moved to queue/taking/<id>, a folder of ours alone, so that after a crash
- * it is found under that id in queue/mess, or handed over with the same id again. "settled" says
- * that everything has been verified, or that a message has been found which nobody was told of. */
+ * envelope, uid, pid, and the file; and once "settled", when everything has been verified. */
 
 struct keeper {
     int socket; /* non-blocking */

@@ -18,7 +18,6 @@
 struct demand {
     uint64_t message_len;
     uint64_t envelope_len;
-    uint64_t id; /* the keeper's */
     struct entry_origin origin;
 };
 
@@ -38,7 +37,7 @@ scan(const struct handoff *packet, size_t index, uint64_t *number)
     return text && uint640_scan(text, number);
 }
 
-/* "queue", message length, envelope length; the keeper: "drop", both, uid, pid, id */
+/* "queue", message length, envelope length; the keeper: "drop", both, uid, pid */
 static bool
 understand(struct demand *demand, const struct server *server,
            const struct client *client)
@@ -50,8 +49,7 @@ understand(struct demand *demand, const struct server *server,
     if (!verb || strcmp(verb, client->is_keeper ? "drop" : "queue") != 0 ||
         !scan(packet, 1, &demand->message_len) || !scan(packet, 2, &demand->envelope_len))
         return false;
-    if (client->is_keeper && (!scan(packet, 3, &uid) || !scan(packet, 4, &pid) ||
-                              !scan(packet, 5, &demand->id)))
+    if (client->is_keeper && (!scan(packet, 3, &uid) || !scan(packet, 4, &pid)))
         return false;
     demand->origin = (struct entry_origin){
         .uid = (uint32_t)uid, .pid = (uint32_t)pid, .role = role_of(server, (uid_t)uid)};
@@ -201,14 +199,6 @@ request_fetch(struct server *server, struct client *client)
         request_refuse(server, client, code);
 }
 
-/* The keeper asks for an id, to write it down before it hands the message over. */
-static bool
-wants_id(const struct server *server, const struct client *client)
-{
-    const char *verb = handoff_string(&server->packet, 0);
-    return client->is_keeper && verb && strcmp(verb, "id") == 0;
-}
-
 void
 request_take(struct server *server, struct client *client)
 {
@@ -217,18 +207,9 @@ request_take(struct server *server, struct client *client)
     unsigned int code = QUEUE_BAD_ENVELOPE;
 
     start_request(client);
-    if (wants_id(server, client)) {
-        client->entry.id = entry_next_id(&server->last_id);
-        request_accept(server, client);
-        return;
-    }
     if (understand(&demand, server, client))
         code = entry_begin(&client->entry, &demand.origin, demand.message_len,
                            demand.envelope_len);
-    if (code == QUEUE_OK && client->is_keeper) {
-        client->entry.is_taking = true;
-        client->entry.id = demand.id;
-    }
     uint64_t len = demand.message_len + demand.envelope_len;
     if (code == QUEUE_OK && packet->fd_count == 0 && packet->body_len == len)
         write_at_once(server, client, packet->body, packet->body_len);

@@ -3,10 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include <sys/stat.h>
-
 #include "clock.h"
-#include "queue_file.h"
 #include "queue_list.h"
 #include "send.h"
 
@@ -32,18 +29,6 @@ is_for_trigger(const struct send *send, uint64_t id)
     return id > send->scan.begun_us && id / 1000000 <= send->now_s + 5;
 }
 
-/* qmail-queued takes it in from queue/drop, or was killed there. Delivered and removed now, it
- * would be taken in once more; it is told by the trigger, or by another scan. */
-static bool
-is_being_taken(uint64_t id)
-{
-    char path[QUEUE_FILE_PATH_MAX];
-    struct stat status;
-
-    queue_file_taking_path(path, id);
-    return lstat(path, &status) == 0;
-}
-
 static void
 take_name(struct send *send, const char *name)
 {
@@ -53,7 +38,7 @@ take_name(struct send *send, const char *name)
             warn(send, name);
         return;
     }
-    if (id_set_has(&send->known, id) || is_for_trigger(send, id) || is_being_taken(id))
+    if (id_set_has(&send->known, id) || is_for_trigger(send, id))
         return;
     uint64_t born_s = id / 1000000;
     if (born_s > send->now_s)

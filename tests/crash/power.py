@@ -12,7 +12,7 @@ from world import Tally, World
 
 USERS = ("alice", "bob")
 MODES = ("none", "journal", "wild", "wild", "all")
-PARTS = ("mess", "bounce", "drop", "taking", "bad")
+PARTS = ("mess", "bounce", "drop", "bad")
 SIZES = (300, 3000, 60_000, 300)
 HUGE = 2_500_000  # does not fit into a memfd: it comes through queue/drop
 
@@ -101,7 +101,7 @@ class Lab:
                 file.write(content)
             os.chmod(path, mode)
             if path.startswith(str(self.queue)):
-                owner = (0, 0) if "/drop/" in path or "/taking/" in path else (self.owner.st_uid, self.owner.st_gid)
+                owner = (0, 0) if "/drop/" in path else (self.owner.st_uid, self.owner.st_gid)
             else:
                 owner = next(self.one.users[u][:2] for u, b in zip(USERS, self.boxes) if path.startswith(str(b)))
             os.chown(path, *owner)

@@ -147,22 +147,6 @@ ids_rise_even_when_the_clock_was_set_back(void **state)
     assert_true(entry_abandon(&first) && entry_abandon(&second) && entry_abandon(&third));
 }
 
-static void
-what_comes_from_queue_taking_has_its_id_and_no_other(void **state)
-{
-    (void)state;
-    struct entry first, second;
-    uint64_t last_id = 17;
-    assert_int_equal(entry_begin(&first, &origin, MESSAGE, ENVELOPE), QUEUE_OK);
-    assert_int_equal(entry_begin(&second, &origin, MESSAGE, ENVELOPE), QUEUE_OK);
-    first.is_taking = second.is_taking = true;
-    first.id = second.id = 4711;
-    assert_int_equal(entry_open(&first, &last_id), QUEUE_OK);
-    assert_true(first.id == 4711 && last_id == 4711);
-    assert_int_equal(entry_open(&second, &last_id), QUEUE_MESS_TROUBLE);
-    assert_true(entry_abandon(&first));
-}
-
 /* The code for a packet that holds exactly this envelope. */
 static unsigned int
 code_of(const char *envelope, size_t len)
@@ -254,7 +238,6 @@ main(void)
         cmocka_unit_test(makes_a_sound_file_in_pieces_of_any_size),
         cmocka_unit_test(the_file_is_locked_until_it_is_closed),
         cmocka_unit_test(ids_rise_even_when_the_clock_was_set_back),
-        cmocka_unit_test(what_comes_from_queue_taking_has_its_id_and_no_other),
         cmocka_unit_test(checks_the_envelope),
         cmocka_unit_test(an_address_has_at_most_1002_bytes),
         cmocka_unit_test(impossible_lengths_are_refused),
