@@ -147,14 +147,18 @@ class World:
     def settle(self, patience=PATIENCE):
         """Wait until every service is ready and the queue is empty; returns what is still there."""
         self.one.wait_ready()
-        start, asked = time.monotonic(), 0
+        began = start = time.monotonic()
+        asked = 0
         while True:
             left = self.left()
             if not left:
                 return []
-            # queue/drop is looked at every 30 seconds, after a death of that helper in 60
-            rests = all(name.startswith("drop/") for name in left)
-            if time.monotonic() > start + (DROP_PATIENCE if rests else patience):
+            # queue/drop is looked at every 30 seconds, after a death of that helper in 60; only
+            # what has been taken in from there can come to rest
+            if any(name.startswith("drop/") for name in left) and \
+                    time.monotonic() < began + DROP_PATIENCE:
+                start = time.monotonic()
+            if time.monotonic() > start + patience:
                 return left
             if time.monotonic() - asked > 0.4:
                 self.doqueue()
