@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+#include <skalibs/types.h>
 
 #include "exitcode.h"
 #include "request.h"
@@ -139,21 +143,45 @@ code_of_broken_packet(void)
     return errno == ENOMEM ? QUEUE_NO_MEMORY : QUEUE_BAD_ENVELOPE;
 }
 
-/* The next request. The keeper's word that all is verified is none, and the request that came
- * right after it causes no event of its own (edge-triggered). */
-static enum handoff_status
-receive_request(struct server *server, const struct client *client)
+/* returns false when the keeper is to go */
+static bool
+obey_keeper(struct server *server, const struct client *keeper)
 {
-    for (;;) {
-        enum handoff_status status = handoff_receive(client->socket, &server->packet);
-        const char *verb =
-            status == HANDOFF_DONE ? handoff_string(&server->packet, 0) : NULL;
-        if (!client->is_keeper || !verb || strcmp(verb, "settled") != 0)
-            return status;
+    const char *verb = handoff_string(&server->packet, 0);
+    const char *text = handoff_string(&server->packet, 1);
+    char answer[32];
+    uint64_t id;
+
+    if (verb && strcmp(verb, "settled") == 0) {
         server->is_verified = true;
         /* What a killed predecessor wrote whole, qmail-send may never have heard of. */
         server->trigger.wants_scan = true;
+        return true;
     }
+    if (verb && strcmp(verb, "id") == 0) {
+        int len = snprintf(answer, sizeof answer, "0%c%" PRIu64, 0,
+                           entry_next_id(&server->last_id));
+        struct handoff_parts parts = {.strings = answer, .strings_len = (size_t)len + 1};
+        return handoff_send(keeper->socket, &parts) == HANDOFF_DONE;
+    }
+    if (!verb || strcmp(verb, "queued") != 0 || !text || !uint640_scan(text, &id))
+        return false;
+    trigger_add(&server->trigger, id);
+    trigger_send(&server->trigger);
+    return true;
+}
+
+/* All that it has said (edge-triggered). */
+static void
+hear_keeper(struct server *server, struct client *keeper)
+{
+    enum handoff_status status;
+
+    while ((status = handoff_receive(keeper->socket, &server->packet)) == HANDOFF_DONE &&
+           obey_keeper(server, keeper))
+        ;
+    if (status != HANDOFF_WAIT)
+        connection_drop(server, keeper);
 }
 
 /* A stranger hands a descriptor over: only a process of its own touches it. */
@@ -183,7 +211,7 @@ hear(struct server *server, struct client *client)
 {
     if (!client->is_trusted && has_looked(server, client))
         return;
-    switch (receive_request(server, client)) {
+    switch (handoff_receive(client->socket, &server->packet)) {
     case HANDOFF_DONE:
         request_take(server, client);
         break;
@@ -202,7 +230,9 @@ hear(struct server *server, struct client *client)
 void
 connection_news(struct server *server, struct client *client)
 {
-    if (client->state == CLIENT_IDLE)
+    if (client->is_keeper)
+        hear_keeper(server, client);
+    else if (client->state == CLIENT_IDLE)
         hear(server, client);
     else
         client->has_news = true;

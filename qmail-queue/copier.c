@@ -21,10 +21,8 @@ enum {
     UNFLUSHED_MAX = 8 * 1024 * 1024,
 };
 
-/* In the process: the first len bytes of source, piece by piece, through entry.
- * returns  enum queue_code, as exit code */
-static unsigned int
-copy(struct entry *entry, int source, char *buffer, uint64_t len)
+unsigned int
+copier_copy(struct entry *entry, int source, char *buffer, uint64_t len)
 {
     uint64_t flushed = 0;
 
@@ -67,14 +65,13 @@ fetch(int socket, uint64_t len, uint64_t mount, int *source)
                                                                : QUEUE_OK;
 }
 
-/* A file may be longer than all disks and cost its owner nothing: do not even begin. */
-static bool
-has_room(const struct client *client, uint64_t len)
+bool
+copier_has_room(int file, uint64_t len, bool is_trusted)
 {
     struct statvfs space;
-    uint64_t part = client->is_trusted && !client->is_keeper ? 1 : SPARE;
+    uint64_t part = is_trusted ? 1 : SPARE;
 
-    return fstatvfs(client->entry.file, &space) < 0 ||
+    return fstatvfs(file, &space) < 0 ||
            len < (uint64_t)space.f_bavail * space.f_frsize / part;
 }
 
@@ -88,17 +85,16 @@ serve(struct client *client, char *buffer, uint64_t mount, unsigned int code)
     unsigned int fetched = QUEUE_OK;
 
     signal(SIGALRM, SIG_DFL);
-    if (!client->is_keeper)
-        alarm(INJECTION_DEADLINE_S); /* the client has given up by then */
+    alarm(INJECTION_DEADLINE_S); /* the client has given up by then */
     helper_settle(fds, entry->file < 0 ? 1 : 2);
     entry->file = fds[1];
     if (client->must_fetch)
         fetched = fetch(fds[0], len, mount, &fds[0]);
     if (code == QUEUE_OK)
         code = fetched;
-    if (code == QUEUE_OK && !has_room(client, len))
+    if (code == QUEUE_OK && !copier_has_room(entry->file, len, client->is_trusted))
         code = QUEUE_WRITE_ERROR;
-    _exit((int)(code == QUEUE_OK ? copy(entry, fds[0], buffer, len) : code));
+    _exit((int)(code == QUEUE_OK ? copier_copy(entry, fds[0], buffer, len) : code));
 }
 
 static void

@@ -107,15 +107,22 @@ code_of_open_error(void)
     }
 }
 
+uint64_t
+entry_next_id(uint64_t *last_id)
+{
+    uint64_t now = clock_real_us();
+    *last_id = now > *last_id ? now : *last_id + 1;
+    return *last_id;
+}
+
 unsigned int
 entry_open(struct entry *entry, uint64_t *last_id)
 {
     char path[QUEUE_FILE_PATH_MAX];
-    uint64_t now = clock_real_us();
 
     /* EEXIST: the clock was set back; the ids of an earlier life are in the way */
     for (int attempt = 0; attempt < ID_ATTEMPTS && entry->file < 0; attempt++) {
-        entry->id = *last_id = now > *last_id ? now : *last_id + 1;
+        entry->id = entry_next_id(last_id);
         queue_file_path(path, entry->id);
         /* not open(): musl's makes two system calls of it */
         entry->file =

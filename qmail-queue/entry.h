@@ -50,7 +50,10 @@ unsigned int entry_begin(struct entry *entry, const struct entry_origin *origin,
  * returns  QUEUE_OK, QUEUE_ADDRESS_TOO_LONG, QUEUE_BAD_ENVELOPE */
 unsigned int entry_check(struct entry *entry, const char *bytes, size_t len);
 
-/* Make the file, with an id above *last_id, which is moved up; takes the lock.
+/* The id for the next message, above *last_id, which is moved up. */
+uint64_t entry_next_id(uint64_t *last_id);
+
+/* Make the file, with entry_next_id(); takes the lock.
  * returns  QUEUE_OK, QUEUE_WRITE_ERROR (disk full, read-only, out of descriptors ...),
  *          QUEUE_MESS_TROUBLE (the directory is not as it should be); errno is set */
 unsigned int entry_open(struct entry *entry, uint64_t *last_id);

@@ -11,6 +11,7 @@
  *         queue/trigger        qmail-send hears the ids of new messages here
  *         queue/mess/N/id      one file per message, queue-file(5)
  *         queue/drop           messages left while this program was not running
+ *         queue/taking/id.name one of these while it is taken in
  *         queue/bad            what was found incomplete after a crash
  *         queue/lock-queued    held by the one qmail-queued of this home; its text is the id
  *                              below which nothing can be incomplete

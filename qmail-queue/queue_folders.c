@@ -45,7 +45,8 @@ queue_folders_make(void)
     bool ok = make("queue/mess", 0700, &is_changed) &&
               make("queue/bounce", 0700, &is_changed) &&
               make("queue/bad", 0700, &is_changed) &&
-              make("queue/drop", DROP_MODE, &is_changed);
+              make("queue/drop", DROP_MODE, &is_changed) &&
+              make("queue/taking", 0700, &is_changed);
     for (unsigned int i = 0; ok && i < QUEUE_FILE_SPLIT; i++) {
         snprintf(path, sizeof path, "queue/mess/%u", i);
         ok = make(path, 0700, &is_changed);

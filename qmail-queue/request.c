@@ -21,15 +21,6 @@ struct demand {
     struct entry_origin origin;
 };
 
-static const char *
-role_of(const struct server *server, uid_t uid)
-{
-    for (int i = 0; i < SERVER_ROLES; i++)
-        if (server->options->roles[i].text && server->options->roles[i].uid == uid)
-            return server->options->roles[i].text;
-    return NULL;
-}
-
 static bool
 scan(const struct handoff *packet, size_t index, uint64_t *number)
 {
@@ -37,22 +28,21 @@ scan(const struct handoff *packet, size_t index, uint64_t *number)
     return text && uint640_scan(text, number);
 }
 
-/* "queue", message length, envelope length; the keeper: "drop", both, uid, pid */
+/* "queue", message length, envelope length */
 static bool
 understand(struct demand *demand, const struct server *server,
            const struct client *client)
 {
     const struct handoff *packet = &server->packet;
     const char *verb = handoff_string(packet, 0);
-    uint64_t uid = client->uid, pid = (uint64_t)client->pid;
 
-    if (!verb || strcmp(verb, client->is_keeper ? "drop" : "queue") != 0 ||
-        !scan(packet, 1, &demand->message_len) || !scan(packet, 2, &demand->envelope_len))
+    if (!verb || strcmp(verb, "queue") != 0 || !scan(packet, 1, &demand->message_len) ||
+        !scan(packet, 2, &demand->envelope_len))
         return false;
-    if (client->is_keeper && (!scan(packet, 3, &uid) || !scan(packet, 4, &pid)))
-        return false;
-    demand->origin = (struct entry_origin){
-        .uid = (uint32_t)uid, .pid = (uint32_t)pid, .role = role_of(server, (uid_t)uid)};
+    demand->origin =
+        (struct entry_origin){.uid = (uint32_t)client->uid,
+                              .pid = (uint32_t)client->pid,
+                              .role = server_role(server->options, client->uid)};
     return true;
 }
 

@@ -58,6 +58,15 @@ server_report(struct server *server, const char *what, const struct entry *entry
     errno = saved;
 }
 
+const char *
+server_role(const struct server_options *options, uid_t uid)
+{
+    for (int i = 0; i < SERVER_ROLES; i++)
+        if (options->roles[i].text && options->roles[i].uid == uid)
+            return options->roles[i].text;
+    return NULL;
+}
+
 bool
 server_watch(const struct server *server, int fd, uint32_t tag, uint32_t events)
 {
@@ -111,7 +120,11 @@ read_settled(int lock)
 static bool
 start_keeper(struct server *server)
 {
-    if (!keeper_start(&server->keeper, server->settled, server->last_id + 1))
+    const struct keeper_task task = {.options = server->options,
+                                     .mount = server->mount,
+                                     .settled = server->settled,
+                                     .started = server->last_id + 1};
+    if (!keeper_start(&server->keeper, &task))
         return false;
     if (connection_enter(server, KEEPER, server->keeper.socket)) {
         server->clients[KEEPER].is_keeper = server->clients[KEEPER].is_trusted = true;

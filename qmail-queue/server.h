@@ -73,6 +73,9 @@ const char *server_run(const struct server_options *options);
 /* Log an error about an entry, at most one a second: a full disk meets every message. */
 void server_report(struct server *server, const char *what, const struct entry *entry);
 
+/* What the Received line calls a sender of this uid; null: by the number. */
+const char *server_role(const struct server_options *options, uid_t uid);
+
 /* Ask for events on fd. returns true, or false with errno */
 bool server_watch(const struct server *server, int fd, uint32_t tag, uint32_t events);
 

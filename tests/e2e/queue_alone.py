@@ -102,13 +102,13 @@ class Queue:
                         str(self.home / "queue")], check=True)
         self.mounted = True
 
-    def start(self, *options, limit=None):
+    def start(self, *options, limit=None, wrapper=()):
         ready, other = os.pipe()
         argv = [str(self.programs / "bin/qmail-queued"), "-d", str(other), *options]
         if limit:
             argv = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *argv]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(argv, stderr=log, env=self.env, cwd="/", user=OWNER,
+            self.process = subprocess.Popen([*wrapper, *argv], stderr=log, env=self.env, cwd="/", user=OWNER,
                                             group=OWNER, extra_groups=[], pass_fds=[other])
         os.close(other)
         with os.fdopen(ready, "rb") as pipe:

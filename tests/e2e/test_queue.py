@@ -85,7 +85,7 @@ def test_what_is_left_while_the_queue_is_down_is_taken_in(new_queue):
     assert new_queue.qmail_queue(b"x" * 3000000, uid=STRANGER + 1) == 0
     assert len(new_queue.files("drop")) == 2 and not new_queue.files()
     new_queue.start()
-    wait_for(lambda: not new_queue.files("drop"), "an empty queue/drop")
+    wait_for(lambda: not new_queue.files("drop") and not new_queue.files("taking"), "an empty queue/drop")
     small, large = sorted(new_queue.files(), key=lambda p: p.stat().st_size)
     message, fields = parse(small)
     assert message.split(b"\n", 1)[1] == MESSAGE

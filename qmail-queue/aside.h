@@ -1,0 +1,10 @@
+#ifndef ASIDE_H
+#define ASIDE_H
+
+#include <stdbool.h>
+
+/* Move path, which is no complete message, to queue/bad/<prefix><name> and log it.
+ * returns  true when it is no longer there; false, and that has been logged */
+bool aside_move(const char *path, const char *prefix, const char *name);
+
+#endif

@@ -1,0 +1,164 @@
+"""queue/drop and queue/taking: a message is taken in once, whoever dies meanwhile."""
+import fcntl
+import os
+import re
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, wait_for
+from queue_alone import ENVELOPE, MESSAGE, STRANGER, new_queue, parse  # noqa: F401  (fixtures)
+
+FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def put(queue, name, uid=STRANGER):
+    path = queue.home / "queue" / name
+    path.write_bytes(MESSAGE + ENVELOPE + FOOTER)
+    os.chown(path, uid, uid)
+    path.chmod(0o644)
+    return path
+
+
+def wait_taken(queue):
+    wait_for(lambda: not queue.files("drop") and not queue.files("taking"),
+             f"an empty queue/drop and queue/taking\n{queue.log()}")
+
+
+class Keeper:
+    """qmail-queued has started, and its helper waits for the lock of queue/taking. When strace is attached, it goes on."""
+
+    def __init__(self, queue, *options):
+        self.queue = queue
+        lock = os.open(queue.home / "queue/taking", os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        queue.start()
+        self.pid = queue.children()[1]
+        wait_for(lambda: any("->" in line and f" {self.pid} " in line for line in read("/proc/locks").splitlines()),
+                 "the helper at its lock")
+        self.path = queue.folder / "trace"
+        self.path.unlink(missing_ok=True)
+        self.strace = subprocess.Popen(["strace", "-q", "-y", "-o", str(self.path), *options, "-p", str(self.pid)],
+                                       stderr=subprocess.DEVNULL)
+        wait_for(lambda: self.has_ended() or f"TracerPid:\t{self.strace.pid}\n" in read(f"/proc/{self.pid}/status"),
+                 "strace")
+        os.close(lock)
+
+    def trace(self):
+        return read(self.path)
+
+    def has_ended(self):
+        return self.strace.poll() is not None
+
+    def kill_all(self):
+        self.queue.stop(signal.SIGKILL)  # its helpers die with it
+        self.strace.wait(PATIENCE)
+
+    def calls(self):
+        """[(name, which of the calls of this name, line)]"""
+        seen, found = {}, []
+        for line in self.trace().splitlines():
+            match = re.match(r"([a-z0-9_]+)\(", line)
+            if match:
+                seen[match[1]] = seen.get(match[1], 0) + 1
+                found.append((match[1], seen[match[1]], line))
+        return found
+
+
+def record(queue):
+    """The calls by which a message is taken in, to the one that tells of it."""
+    queue.start()
+    queue.stop()
+    assert queue.qmail_queue() == 0
+    keeper = Keeper(queue)
+    wait_for(lambda: "queued\\0" in keeper.trace(), f"the message in the queue\n{queue.log()}")
+    keeper.kill_all()
+    path, = queue.files()
+    path.unlink()
+    calls = keeper.calls()
+    told = next(i for i, (*_, line) in enumerate(calls) if "queued\\0" in line)
+    calls = calls[:told + 1]
+    assert not [line for *_, line in calls if " = -1 E" in line and "ENOENT" not in line]
+    return calls
+
+
+def test_killed_while_a_message_is_taken_in(new_queue):
+    """Promise: it is in the queue once when qmail-queued and its helper were killed at any of its system calls."""
+    for call, nth, line in record(new_queue):
+        assert new_queue.qmail_queue() == 0
+        keeper = Keeper(new_queue, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}")
+        wait_for(keeper.has_ended, f"the death at {line}")
+        keeper.kill_all()
+        before = {path.name for path in new_queue.files()}
+        new_queue.start()
+        wait_taken(new_queue)
+        path, = new_queue.files()
+        assert parse(path)[1]["U"] == [str(STRANGER)], line
+        assert before <= {path.name} and not new_queue.files("bad"), line
+        new_queue.stop(signal.SIGKILL)
+        path.unlink()
+
+
+def test_each_step_begins_when_the_last_one_is_on_the_disk(new_queue):
+    """Promise: no power cut takes a message, or brings one back that was delivered."""
+    steps = []
+    for call, _, line in record(new_queue):
+        match = re.search(r"queue/((?:drop|taking|mess)[^>\"]*)", line)
+        if call in ("writev", "fsync", "unlink", "rename") and match:
+            steps.append((call, re.sub(r"/.+", "/*", match[1])))
+        if "queued\\0" in line:
+            steps.append("told")
+    assert steps == [("writev", "taking/*"), ("fsync", "taking/*"), ("fsync", "taking"), ("unlink", "drop/*"),
+                     ("fsync", "drop"), ("rename", "taking/*"), ("fsync", "mess/*"), "told"]
+
+
+def test_a_scan_leaves_it_alone_until_it_is_on_the_disk(new_queue):
+    """The file is locked as long as the flush of its folder takes; qmail-send leaves a locked one alone."""
+    count = sum(call == "fsync" for call, *_ in record(new_queue))
+    assert new_queue.qmail_queue() == 0
+    keeper = Keeper(new_queue, "-e", "trace=fsync", "-e", f"inject=fsync:signal=STOP:when={count}")
+    wait_for(new_queue.files, "the message in queue/mess")
+    path, = new_queue.files()
+    assert not new_queue.files("drop") and not new_queue.files("taking")
+    with open(path, "rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    keeper.kill_all()
+
+
+def test_what_has_an_id_keeps_it(new_queue):
+    """Gone from queue/drop and not yet in queue/mess: it comes with the id that it has, so a Maildir knows it."""
+    new_queue.start()
+    new_queue.works()
+    first, = new_queue.files()
+    new_queue.stop()
+    number = int(first.name) - 60_000_000
+    first.rename(new_queue.home / f"queue/taking/{number}.name")
+    new_queue.start()
+    wait_taken(new_queue)
+    path, = new_queue.files()
+    assert path.name == str(number)
+    parse(path)
+
+
+def test_a_stranger_names_no_id(new_queue):
+    """A name in queue/drop that looks like one of queue/taking means nothing; that folder is ours alone."""
+    new_queue.start()
+    assert stat.S_IMODE((new_queue.home / "queue/taking").stat().st_mode) == 0o700
+    new_queue.works()
+    victim, = new_queue.files()
+    new_queue.stop()
+    for name in (victim.name, victim.name + ".name", "1000000", "1000000.name"):
+        put(new_queue, "drop/" + name)
+    new_queue.start()
+    wait_taken(new_queue)
+    names = {path.name for path in new_queue.files()}
+    assert len(names) == 5 and victim.name in names and "1000000" not in names
