@@ -65,6 +65,7 @@ class File:
     def __init__(self, mode, pid=None):
         self.mode, self.pid, self.size = mode, pid, 0
         self.paths, self.content = [], bytearray()  # that it ever had, with everything written
+        self.unknown = None  # a call that has written more
 
 
 class Change:
@@ -82,6 +83,7 @@ class Journal:
     def __init__(self, lines, home, folders):
         self.home, self.folders = str(home), [str(f) for f in folders]
         self.names = {}  # path: File, as of now in the trace
+        self.nameless = {}  # (pid, descriptor): File, made with O_TMPFILE
         self.changes, self.flushes, self.answers = [], [], {}
         calls, self.exits = read_calls(lines)
         self.programs = {}
@@ -91,6 +93,11 @@ class Journal:
             ends = [end for begin, end, covers in self.flushes if begin > change.end and covers(change)]
             change.durable_at = min(ends, default=None)
         self.ends = sorted({change.end for change in self.changes} | {end for _, end, _ in self.flushes})
+
+    def ends_at(self, folder):
+        """The cuts from the first change of a folder to the last."""
+        at = [change.end for change in self.changes if any(d.endswith(folder) for d in change.directories)]
+        return [end for end in self.ends if at and at[0] <= end <= at[-1]]
 
     def is_ours(self, path):
         return any(path.startswith(f + "/") or path == f for f in self.folders) and "(deleted)" not in path
@@ -112,13 +119,20 @@ class Journal:
     def on_openat(self, call):
         strings = call.strings()
         path = self.path(call.descriptor(), strings[0]) if strings else ""
-        if not self.is_ours(path) or "O_TMPFILE" in call.text:
+        if not self.is_ours(path):
             return
-        if "O_CREAT" in call.text and path not in self.names:
-            mode = re.search(r", (0\d+)$", call.text.rstrip(")"))
-            self.put(call, path, File(int(mode[1], 8) if mode else 0o600, call.pid))
+        mode = re.search(r", (0\d+)$", call.text.rstrip(")"))
+        file = File(int(mode[1], 8) if mode else 0o600, call.pid)
+        if "O_TMPFILE" in call.text:  # strace -y calls it FOLDER/#INODE, also when it has a name
+            descriptor, _, place = call.result.partition("<")
+            self.names[plain(place.partition(">")[0]).decode()] = file
+            self.nameless[call.pid, descriptor] = file
+        elif "O_CREAT" in call.text and path not in self.names:
+            self.put(call, path, file)
         elif "O_TRUNC" in call.text:
             self.changes.append(Change(call, file=self.names[path], data=b"", offset=None))
+
+    on_open = on_openat
 
     def put(self, call, path, file, source=None):
         def apply(names):
@@ -127,6 +141,7 @@ class Journal:
             names[path] = file
         apply(self.names)
         file.paths.append(path)
+        self.check(file)
         folders = {self.folder(path)} | ({self.folder(source)} if source else set())
         self.changes.append(Change(call, folders, apply))
 
@@ -145,8 +160,9 @@ class Journal:
 
     def on_link(self, call):
         old, new = self.pair(call)
-        if old in self.names:
-            self.put(call, new, self.names[old])
+        file = self.nameless.get((call.pid, old.rpartition("/proc/self/fd/")[2]), self.names.get(old))
+        if file:
+            self.put(call, new, file)
 
     on_linkat = on_link
 
@@ -184,8 +200,14 @@ class Journal:
             file.size = 0
 
     def on_sendfile(self, call):
-        if call.descriptor() in self.names:
-            raise ValueError("data came into a file by a call that the model does not know: " + call.name)
+        file = self.names.get(call.descriptor())
+        if file:
+            file.unknown = call.name
+            self.check(file)
+
+    def check(self, file):
+        if file.unknown and file.paths:
+            raise ValueError("data came into a file by a call that the model does not know: " + file.unknown)
 
     on_copy_file_range = on_sendfile
 
@@ -239,7 +261,7 @@ class Journal:
             if change.apply:
                 limit = point
                 if mode == "wild":
-                    key = min(change.directories, key=lambda d: not d.endswith("/new"))
+                    key = min(change.directories, key=lambda d: (not d.endswith("/new"), d))
                     limit = points.setdefault(key, chance.choice(self.ends))
                 if is_durable or mode == "all" or (mode in ("journal", "wild") and change.end <= limit):
                     change.apply(names)

@@ -12,7 +12,8 @@ from world import Tally, World
 
 USERS = ("alice", "bob")
 MODES = ("none", "journal", "wild", "wild", "all")
-PARTS = ("mess", "bounce", "drop", "bad")
+TAKING_MODES = ("none", "wild", "wild")  # while messages are taken in from queue/drop, at every change and flush
+PARTS = ("mess", "bounce", "drop", "taking", "bad")
 SIZES = (300, 3000, 60_000, 300)
 HUGE = 2_500_000  # does not fit into a memfd: it comes through queue/drop
 
@@ -161,9 +162,11 @@ def power(programs, is_short, names=None):
             tally.fault("the run", f"only {complete} of 17 messages are in the trace")
         lab.world.one.start()
         many = 5 if is_short else 150
-        for i in range(many):
-            cut = cuts[int((i + chance.random()) * len(cuts) / many)] + 1
-            lab.try_state(tally, journal, cut, MODES[i % len(MODES)], chance)
+        cases = [(cuts[int((i + chance.random()) * len(cuts) / many)], MODES[i % len(MODES)]) for i in range(many)]
+        taking = [(cut, mode) for cut in journal.ends_at("/queue/taking") for mode in TAKING_MODES]
+        cases += chance.sample(taking, min(3, len(taking))) if is_short else taking
+        for cut, mode in cases:
+            lab.try_state(tally, journal, cut + 1, mode, chance)
     finally:
         lab.world.close()
     print(tally.line(), flush=True)

@@ -77,7 +77,6 @@ class Series:
         if self.service:
             self.service_down()
             messages.append(self.world.new(bounce=True))  # it waits in the queue, or in queue/drop
-            messages[0].was_dropped = self.name == "qmail-queued"
             self.world.by_queue(messages[0])
             self.trap.arm(options)
             self.service_up()
