@@ -213,14 +213,25 @@ handoff_look(int socket, bool *has_fds)
     return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? HANDOFF_DONE : HANDOFF_CLOSED;
 }
 
+/* Forget the packet before, and describe the room for one. */
+static bool
+prepare(struct handoff *packet, struct iovec *piece)
+{
+    size_t room = packet->room ? packet->room : PACKET_MAX;
+    handoff_close_fds(packet);
+    packet->strings_len = packet->body_len = 0;
+    if (!stralloc_ready(&packet->packet, room))
+        return false;
+    *piece = (struct iovec){.iov_base = packet->packet.s, .iov_len = room};
+    return true;
+}
+
 enum handoff_status
 handoff_peek(int socket, struct handoff *packet)
 {
-    handoff_close_fds(packet);
-    packet->strings_len = packet->body_len = 0;
-    if (!stralloc_ready(&packet->packet, PACKET_MAX))
+    struct iovec piece;
+    if (!prepare(packet, &piece))
         return HANDOFF_ERROR;
-    struct iovec piece = {.iov_base = packet->packet.s, .iov_len = PACKET_MAX};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
     ssize_t got = receive(socket, &message, MSG_PEEK);
     if (got < 0)
@@ -264,12 +275,10 @@ enum handoff_status
 handoff_receive(int socket, struct handoff *packet)
 {
     union control control;
+    struct iovec piece;
 
-    handoff_close_fds(packet);
-    packet->strings_len = packet->body_len = 0;
-    if (!stralloc_ready(&packet->packet, PACKET_MAX))
+    if (!prepare(packet, &piece))
         return HANDOFF_ERROR;
-    struct iovec piece = {.iov_base = packet->packet.s, .iov_len = PACKET_MAX};
     struct msghdr message = {.msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,

@@ -38,6 +38,8 @@ struct handoff_parts {
 
 /* What was received. Start with all zero; the storage is reused by the next receive. */
 struct handoff {
+    size_t
+        room; /* bytes that a packet may have, by who knows that they are few; 0: the most */
     stralloc packet;
     size_t strings_len;
     const char *body; /* points into packet */

@@ -11,12 +11,15 @@
 #include "queue_program.h"
 #include "text.h"
 
+enum { ANSWER_MAX = 1024 }; /* a code, and two numbers or a sentence */
+
 void
 injection_init(struct injection *injection)
 {
     const char *program = getenv("QMAILQUEUE");
     memset(injection, 0, sizeof *injection);
     injection->spool.fd = injection->socket = -1;
+    injection->answer.room = ANSWER_MAX;
     injection->program = program && *program ? program : NULL;
 }
 

@@ -99,6 +99,29 @@ carries_the_largest_packet(void **state)
 }
 
 static void
+a_packet_that_is_longer_than_the_room_for_it_is_dropped(void **state)
+{
+    (void)state;
+    static const char strings[] = "0123456789";
+    int ends[2];
+    struct handoff packet = {.room = sizeof strings + 4 - 1};
+    const struct handoff_parts parts = {.strings = strings,
+                                        .strings_len = sizeof strings};
+
+    assert_true(handoff_pair(ends));
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_ERROR);
+    assert_int_equal(errno, EPROTO);
+    packet.room++;
+    assert_int_equal(handoff_send(ends[0], &parts), HANDOFF_DONE);
+    assert_int_equal(handoff_receive(ends[1], &packet), HANDOFF_DONE);
+    assert_string_equal(handoff_string(&packet, 0), strings);
+    handoff_free(&packet);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
 the_next_packet_closes_what_was_not_taken(void **state)
 {
     (void)state;
@@ -269,6 +292,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_strings_body_and_descriptors),
         cmocka_unit_test(carries_the_largest_packet),
+        cmocka_unit_test(a_packet_that_is_longer_than_the_room_for_it_is_dropped),
         cmocka_unit_test(the_next_packet_closes_what_was_not_taken),
         cmocka_unit_test(
             a_packet_that_is_no_handoff_is_an_error_and_the_next_one_is_read),
