@@ -26,7 +26,7 @@ INCLUDES := -Ilib -D_GNU_SOURCE -DHOME_DEFAULT='"$(HOME_DIR)"'
 WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
 CFLAGS ?= -O2 -g
-HARDEN := -fno-common -fstack-protector-strong -fPIE
+HARDEN := -fno-common -fstack-protector-strong -fPIE -ffunction-sections -fdata-sections
 BASE   := -std=c11 $(INCLUDES) $(WARN) $(CFLAGS) -MMD -MP
 ARCHIVES := $(foreach l,libcdb.a libskarnet.a,$(shell gcc -print-file-name=$(l) 2>/dev/null))
 
@@ -39,9 +39,11 @@ C_clang  := clang $(BASE) $(HARDEN)
 C_fuzz   := clang $(BASE) -g -fsanitize=fuzzer-no-link -fsanitize=address -fsanitize=undefined \
   -fno-sanitize-recover=all -DFUZZ
 L_glibc  := $(CC) -pie -Wl,-z,relro,-z,now
-# musl-gcc knows no -static-pie, so its start files are named here.
+# musl-gcc knows no -static-pie, so its start files are named here. Two segments instead of four, and no
+# page of its own for relro (which musl's start of a static program does not protect anyway): three
+# page faults and two mappings less in each qmail-smtpd.
 MUSL_LIB := /usr/lib/$(shell uname -m)-linux-musl
-L_musl   := $(MUSL_CC) -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now \
+L_musl   := $(MUSL_CC) -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,norelro,-z,noseparate-code \
   -Wl,--gc-sections $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(MUSL_LIB)/crtn.o
 L_san    := $(CC) -pie -fsanitize=address -fsanitize=undefined
 L_fuzz   := clang -fsanitize=fuzzer -fsanitize=address -fsanitize=undefined
