@@ -141,6 +141,7 @@ keeper_ended(struct server *server)
     report_text("error: the helper that verifies and takes in queue/drop has ended");
     server->keeper.pid = -1;
     server->keeper_again_s = now_s() + KEEPER_AGAIN_S;
+    server->trigger.wants_scan = true; /* perhaps it could not tell of its last message */
 }
 
 /* returns false when the flusher has died */

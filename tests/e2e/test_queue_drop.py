@@ -3,13 +3,14 @@ import fcntl
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 
 import pytest
 
 from conftest import PATIENCE, wait_for
-from queue_alone import ENVELOPE, MESSAGE, STRANGER, new_queue, parse  # noqa: F401  (fixtures)
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, new_queue, parse  # noqa: F401  (fixtures)
 
 FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
 
@@ -132,6 +133,20 @@ def test_a_scan_leaves_it_alone_until_it_is_on_the_disk(new_queue):
     with open(path, "rb") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     keeper.kill_all()
+
+
+def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
+    """The helper dies when the message is in queue/mess, before it says so: qmail-send is asked to look for it."""
+    call, nth, _ = record(new_queue)[-1]
+    assert new_queue.qmail_queue() == 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as trigger:
+        trigger.settimeout(PATIENCE / 2)  # another helper would ask for a scan, too, in a minute
+        path = new_queue.home / "queue/trigger"
+        trigger.bind(str(path))
+        os.chown(path, OWNER, OWNER)
+        Keeper(new_queue, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}")
+        assert [trigger.recv(100) for _ in range(2)] == [b"scan", b"scan"]  # at start, and then
+    assert len(new_queue.files()) == 1
 
 
 def test_what_has_an_id_keeps_it(new_queue):
