@@ -7,10 +7,11 @@ from tracing import Trap, calls, ordinals
 from world import Tally, World
 
 MOST = int(os.environ.get("CRASH_MOST", "0"))  # cases of each program; 0: all of them
-# name: the service it belongs to (restarted for a case), or None: it starts with the next message
+# name: the service it belongs to (restarted for a case), or None: it starts with the next message.
+# qmail-queue-down: qmail-queue while qmail-queued is down, so that it leaves the message in queue/drop.
 CHAIN = {
     "qmail-queue": None, "qmail-smtpd": None, "qmail-local": None, "qmail-remote": None,
-    "qmail-queued": "qmail-queued", "qmail-send": "qmail-send", "qmail-lspawn": "qmail-send",
+    "qmail-queue-down": None, "qmail-queued": "qmail-queued", "qmail-send": "qmail-send", "qmail-lspawn": "qmail-send",
     "qmail-rspawn": "qmail-send",
 }
 # Helpers that are the same program; the children of the spawners are programs of their own.
@@ -42,10 +43,11 @@ class Series:
     """All cases of one program."""
 
     def __init__(self, world, name, tally):
-        self.world, self.one, self.name, self.tally = world, world.one, name, tally
+        self.is_down = name.endswith("-down")
+        self.world, self.one, self.name, self.tally = world, world.one, name.removesuffix("-down"), tally
         self.service = CHAIN[name]
-        self.folder = self.one.home / "service" / (self.service or "qmail-send")
-        self.trap = Trap(self.one, name)
+        self.folder = self.one.home / "service" / (self.service or "qmail-queued")
+        self.trap = Trap(self.one, self.name)
 
     def service_down(self):
         self.one.run("s6-svc", "-wd", "-T", "20000", "-d", self.folder, check=False)
@@ -82,10 +84,14 @@ class Series:
             self.service_up()
         else:
             self.end_sessions()
+            if self.is_down:
+                self.service_down()
             self.trap.arm(options)
         messages.append(self.send(self.world.new()))
         if not self.service:
             self.trap.wait_started()
+        if self.is_down:
+            self.service_up()
         return messages
 
     def record(self):
