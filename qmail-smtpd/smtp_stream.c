@@ -16,7 +16,8 @@ enum {
     LINGER_READS = 64, /* at most 4 MiB are dropped at the end */
 };
 
-/* A socket waits in the kernel, which saves a poll() before every read and write. */
+/* A socket waits in the kernel, which saves a poll() before every read and write. It waits the
+ * whole time each time: a read or write that ended early is not repeated without a poll(). */
 static bool
 set_kernel_timeout(int fd, int option, int64_t timeout_ms)
 {
@@ -51,7 +52,6 @@ smtp_stream_hurry(struct smtp_stream *stream, int64_t ms)
 {
     stream->deadline_ms =
         clock_monotonic_ms() + (ms < stream->timeout_ms ? ms : stream->timeout_ms);
-    stream->kernel_waits_in = false; /* its time is longer */
 }
 
 void
@@ -70,10 +70,9 @@ smtp_stream_flush(struct smtp_stream *stream)
             write(stream->out_fd, stream->output + done, stream->output_len - done);
         if (sent > 0)
             done += (size_t)sent;
-        else if (sent < 0 && errno == EAGAIN)
-            stream->kernel_waits_out = false; /* the time is over, or it never waits */
-        else if (sent == 0 || errno != EINTR)
+        else if (sent == 0 || (errno != EAGAIN && errno != EINTR))
             stream->is_broken = true;
+        stream->kernel_waits_out &= done == stream->output_len;
     }
     stream->output_len = 0;
 }
@@ -105,11 +104,12 @@ smtp_stream_fill(struct smtp_stream *stream)
         memmove(stream->input, stream->input + stream->start, left);
     stream->start = 0;
     stream->end = left;
+    bool kernel_waits = stream->kernel_waits_in && !stream->deadline_ms;
     if (!stream->deadline_ms)
         stream->deadline_ms = clock_monotonic_ms() + stream->timeout_ms;
 
-    for (;;) {
-        if (!stream->kernel_waits_in &&
+    for (;; kernel_waits = false) {
+        if (!kernel_waits &&
             !clock_wait_ready(stream->in_fd, POLLIN, stream->deadline_ms))
             return SMTP_INPUT_TIMEOUT;
         ssize_t got =
@@ -118,12 +118,10 @@ smtp_stream_fill(struct smtp_stream *stream)
             stream->end += (size_t)got;
             break;
         }
-        if (got < 0 && errno == EAGAIN)
-            stream->kernel_waits_in = false; /* the time is over, or it never waits */
-        else if (got == 0 || errno != EINTR)
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
             return SMTP_INPUT_CLOSED;
     }
-    /* one byte now and then does not keep the connection */
+    /* the process may have been stopped for longer */
     return clock_monotonic_ms() > stream->deadline_ms ? SMTP_INPUT_TIMEOUT
                                                       : SMTP_INPUT_OK;
 }
