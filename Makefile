@@ -57,7 +57,7 @@ variant = $(if $(SAN),san,$(if $(filter $(1),$(GLIBC_ONLY)),glibc,$(LIBC)))
 BUILD_PACKAGES := gcc make libc6-dev skalibs-dev libcdb-dev musl-tools
 RUN_PACKAGES   := s6 execline ucspi-tcp-ipv6
 TEST_PACKAGES  := libcmocka-dev python3-pytest python3-dnspython clang libclang-rt-14-dev clang-format \
-  cppcheck shellcheck mandoc s-nail swaks postfix unbound strace iproute2 procps
+  cppcheck shellcheck pyflakes3 pycodestyle mandoc s-nail swaks postfix unbound strace iproute2 procps
 
 all: programs
 programs: $(addprefix $(BIN)/,$(PROGRAMS))

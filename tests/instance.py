@@ -67,7 +67,8 @@ class Instance:
         self.scanner = None
         self.users = {}
         if self.home.exists():  # somebody's folder, that was an instance before
-            self.users = {name: (number, number, self.folder / "users" / name) for name, number in users.items()}
+            self.users = {name: (number, number, self.folder / "users" / name)
+                          for name, number in users.items()}
             return
         self.folder.mkdir(mode=0o755, exist_ok=True)
         if uid:

@@ -15,8 +15,6 @@ import re
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
 import load
 import machine
 import neighbour

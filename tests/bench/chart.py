@@ -42,7 +42,8 @@ def panel(top, title, heading, lines):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
-        parts.append(f'<text x="{right + 16}" y="{top + TOP + 14 + 20 * index}" fill="{colour}">{label}</text>')
+        parts.append(f'<text x="{right + 16}" y="{top + TOP + 14 + 20 * index}" '
+                     f'fill="{colour}">{label}</text>')
     return parts
 
 

@@ -143,5 +143,3 @@ def median_ms(function, count):
         function()
         times.append((time.monotonic() - start) * 1000)
     return statistics.median(times)
-
-

@@ -17,12 +17,10 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
 import chart
 import load
 import machine
-from growth import LOCAL, Growing, fill_queue, private_bytes, queue_stat
+from growth import Growing, fill_queue, private_bytes, queue_stat
 from servers import REMOTE, SINK_PORT, USER
 
 COUNTS, SHORT_COUNTS = (1000, 10000, 100000, 1000000), (1000, 10000)
@@ -222,8 +220,8 @@ def missed_goals(results):
             missed.append(f"{count} {kind}: {size:.0f} bytes of qmail-send's memory per message")
     for row in rows:
         if row["count"] and row["settled_ms"] > SLOWER * base:
-            missed.append(f"{row['count']} {row['kind']}: new mail takes {row['settled_ms'] / base:.2f} times "
-                          "as long as with an empty queue")
+            missed.append(f"{row['count']} {row['kind']}: new mail takes "
+                          f"{row['settled_ms'] / base:.2f} times as long as with an empty queue")
         if row["scanned_s"] > START_S:
             missed.append(f"{row['count']} {row['kind']}: scanned only after {row['scanned_s']:.0f} s")
     return missed
@@ -288,7 +286,8 @@ def main():
         sys.exit("scale.py: fatal: must be root (cgroups, accounts, mount)")
     os.makedirs(options.dir, exist_ok=True)
     # a million files of one block and one inode each
-    disk = machine.LoopFileSystem(options.dir, 8192, ("-i", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"))
+    disk = machine.LoopFileSystem(
+        options.dir, 8192, ("-i", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"))
     server = None
     try:
         server = Growing(options.dir)

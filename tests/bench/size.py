@@ -18,8 +18,6 @@ import re
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
 import load
 from growth import LOCAL, SOURCE, Growing, name_of, private_bytes
 

@@ -11,9 +11,17 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from instance import (PATIENCE, SAN, SINGLE_UID, SOURCE, USERS, Instance,  # noqa: E402
+                      install_programs, public_folder, remove_tree, require_own_network, run,
+                      wait_for)
+
 # Tests import these from here.
-from instance import (PATIENCE, SAN, SINGLE_UID, SOURCE, USERS, Instance, install_programs,  # noqa: E402,F401
-                      public_folder, remove_tree, require_own_network, run, wait_for)
+__all__ = ["PATIENCE", "SAN", "SINGLE_UID", "SOURCE", "USERS", "public_folder", "remove_tree",
+           "run", "wait_for"]
+
+# Their fixtures are known to every test, without an import.
+pytest_plugins = ["inject_program", "local_program", "queue_alone", "remote_program", "send_alone",
+                  "spawner"]
 
 
 def pytest_sessionstart(session):

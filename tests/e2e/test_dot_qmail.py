@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from local_program import MESSAGE, local  # noqa: F401  (fixtures)
+from local_program import MESSAGE
 
 
 # -- which file -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from inject_program import DATE, SAN_ENV, inject  # noqa: F401  (fixtures)
+from inject_program import DATE, SAN_ENV
 
 
 # -- what is added, in which order ------------------------------------------------------------
@@ -61,7 +61,8 @@ def test_crlf_messages_become_lf(inject):
     out = inject.show(b"To: a@b.c\r\nX: y\r\n\tz\r\n\r\n" + body)
     assert out.endswith(b"\nTo: a@b.c\nX: y\n\tz\n\n" + body.replace(b"\r\n", b"\n"))
     one = subprocess.Popen([inject.home / "bin/qmail-inject", "-n"], stdin=subprocess.PIPE,
-                           stdout=subprocess.PIPE, env=dict(os.environ, QMAILHOME=str(inject.home), **SAN_ENV))
+                           stdout=subprocess.PIPE,
+                           env=dict(os.environ, QMAILHOME=str(inject.home), **SAN_ENV))
     for byte in b"To: a@b.c\r\n\r\nx\r\n\r\ny\r":
         one.stdin.write(bytes([byte]))
         one.stdin.flush()

@@ -3,8 +3,6 @@ import re
 
 import pytest
 
-from inject_program import inject  # noqa: F401  (fixtures)
-
 
 # -- the environment --------------------------------------------------------------------------
 

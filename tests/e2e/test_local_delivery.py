@@ -26,7 +26,8 @@ def test_a_burst_becomes_batches(make_instance):
 
 def test_program_forward_and_mbox_in_one_file(instance):
     """One message, all kinds of lines; the forward is a message of its own."""
-    instance.dot_qmail("alice", "|cat >copy; echo $RECIPIENT >recipient\n./mbox\n./Maildir/\n&bob@me.example\n",
+    instance.dot_qmail("alice", "|cat >copy; echo $RECIPIENT >recipient\n"
+                       "./mbox\n./Maildir/\n&bob@me.example\n",
                        ext="mix")
     instance.inject(MESSAGE % b"mixed", "s@r.example", "alice-mix@me.example")
     [mail] = [m for m in instance.wait_mail("bob") if b"Subject: mixed" in m]

@@ -53,7 +53,8 @@ def place(programs):
 
 
 @pytest.mark.parametrize("name, argv", [
-    ("except", []), ("bouncesaying", []), ("condredirect", ["a@b"]), ("preline", []), ("preline", ["-x", "cat"]),
+    ("except", []), ("bouncesaying", []), ("condredirect", ["a@b"]), ("preline", []),
+    ("preline", ["-x", "cat"]),
     ("maildirmake", []), ("maildirmake", ["-f", "a/b", "x"]), ("maildir2mbox", ["x"]), ("qbiff", ["x"]),
     ("qreceipt", []), ("qreceipt", ["a", "b"])])
 def test_wrong_usage_is_permanent(place, name, argv):
@@ -68,7 +69,8 @@ def test_conditions(place, code, of_except, of_bouncesaying, of_condredirect):
     """0 is yes, 111 and a crash are "later", everything else is no."""
     assert place.run("except", "sh", "-c", code).returncode == of_except
     done = place.run("bouncesaying", "no thanks", "sh", "-c", code)
-    assert (done.returncode, done.stdout) == (of_bouncesaying, b"no thanks\n" if of_bouncesaying == 100 else b"")
+    said = b"no thanks\n" if of_bouncesaying == 100 else b""
+    assert (done.returncode, done.stdout) == (of_bouncesaying, said)
     assert place.run("condredirect", "new@x.example", "sh", "-c", code).returncode == of_condredirect
 
 

@@ -101,8 +101,8 @@ def test_every_queued_id_has_its_life_in_the_log(instance):
     assert 'odd_"______sender@me.example' in senders, senders
     first = next(m for m in reader.ended if m["sender"] == "carol@me.example")
     assert int(first["bytes"]) > len(body), "the message with our Received line"
-    assert sorted(d["address"] for d in first["deliveries"]) == ["alice@me.example",
-                                                                "bob@me.example"]
+    assert sorted(d["address"] for d in first["deliveries"]) == [
+        "alice@me.example", "bob@me.example"]
     program = next(d for d in first["deliveries"] if d["address"].startswith("bob"))
     assert program["how"] == "success"
     assert "two_words/100__sure/" in program["reason"], program

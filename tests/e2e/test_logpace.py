@@ -1,4 +1,4 @@
-"""qmail-logpace: nothing is lost between those who write lines and the logger, and the logger wakes seldom."""
+"""qmail-logpace: nothing is lost between those who write and the logger, and it wakes seldom."""
 import fcntl
 import os
 import pty
@@ -58,7 +58,7 @@ print(reads, total)
 
 
 def test_every_line_arrives_once_and_in_order(pacer, tmp_path):
-    """100,000 lines of four writers, each line written by itself, all arrive, those of one writer in order."""
+    """100,000 lines of four writers, each written by itself, all arrive, those of one writer in order."""
     with open(tmp_path / "out", "wb") as out:
         child = pacer("cat", stdout=out)
     code = ("import os\n"
@@ -205,7 +205,8 @@ def test_another_kind_of_input(pacer, tmp_path):
 def test_descriptor_3_is_only_the_loggers(pacer, tmp_path):
     """The logger gets descriptors 0 to 3 and no more; here, 3 is closed; no signal is left blocked."""
     notice_reader, notice_writer = os.pipe()
-    child = pacer("sh", "-c", "grep SigBlk /proc/self/status >out; ls /proc/$$/fd >>out; echo >&3; exec cat 3>&- >/dev/null",
+    child = pacer("sh", "-c", "grep SigBlk /proc/self/status >out; ls /proc/$$/fd >>out; echo >&3; "
+                  "exec cat 3>&- >/dev/null",
                   preexec_fn=lambda: os.dup2(notice_writer, 3), pass_fds=(3,))
     os.close(notice_writer)
     assert os.read(notice_reader, 10) == b"\n"

@@ -70,7 +70,8 @@ def test_the_same_port_at_another_address_is_free(folder):
     with socket.create_server(("127.0.0.7", 2604)):
         up(folder / "home", "PORT=2604", "IP=127.0.0.8")
     run("make", "-s", "-C", SOURCE, "down", f"QMAILHOME={folder}/home")
-    for taken in (socket.create_server(("", 2604)), socket.create_server(("::1", 2604), family=socket.AF_INET6)):
+    for taken in (socket.create_server(("", 2604)),
+                  socket.create_server(("::1", 2604), family=socket.AF_INET6)):
         wanted = "127.0.0.8" if taken.family == socket.AF_INET else "::1"
         with taken:
             done = up(folder / "home", f"IP={wanted}", check=False)
@@ -78,7 +79,7 @@ def test_the_same_port_at_another_address_is_free(folder):
 
 
 def test_the_home_is_never_a_folder_of_the_system(folder):
-    """uninstall removes HOME/bin: an empty, relative or foreign home is refused before anything is touched."""
+    """uninstall removes HOME/bin: an empty, relative or foreign home is refused, nothing is touched."""
     (folder / "share").mkdir()
     (folder / "bin").mkdir()
     for home in ("/", "relative", str(folder), "/a b", "/usr"):
@@ -95,7 +96,8 @@ def test_a_package_is_installed_below_destdir_and_prepares_homes(folder):
     run("make", "-s", "-C", SOURCE, "install", f"DESTDIR={folder}/root", "QMAILHOME=/opt/post")
     assert [p.name for p in folder.iterdir()] == ["root"]
     assert sorted(p.name for p in (folder / "root/opt/post").iterdir()) == ["bin", "man", "share"]
-    done = run(folder / "root/opt/post/bin/qmail-setup", "--home", folder / "home", "--host", "mx.pack.example",
+    done = run(folder / "root/opt/post/bin/qmail-setup", "--home", folder / "home",
+               "--host", "mx.pack.example",
                "--ip", "127.0.0.1", "--port", "2607", "--start")
     assert "Pennypost runs." in done.stdout
     assert len(mails(folder / "home")) == 1

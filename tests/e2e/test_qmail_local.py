@@ -1,4 +1,4 @@
-"""qmail-local called by hand: its arguments, what it refuses, what programs see, mailboxes; every exit code."""
+"""qmail-local called by hand: arguments, what it refuses, what programs see, mailboxes; every exit code."""
 import fcntl
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PATIENCE, wait_for
-from local_program import MESSAGE, UID, local  # noqa: F401  (fixtures)
+from local_program import MESSAGE, UID
 
 
 # -- call, gates ----------------------------------------------------------------------------

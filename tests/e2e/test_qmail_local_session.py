@@ -192,7 +192,8 @@ def test_a_mangled_job_is_answered_and_survived(session):
 
 def test_slow_jobs_do_not_delay_maildirs(session, home):
     """Twelve programs that wait: all run at once, Maildir jobs pass them."""
-    (home / ".qmail-slow").write_text("|echo x >>started; while ! test -e go; do sleep 0.05; done; echo done\n")
+    (home / ".qmail-slow").write_text(
+        "|echo x >>started; while ! test -e go; do sleep 0.05; done; echo done\n")
     slow = {session.job(now_id(), local="alice-slow", dash="-", ext="slow") for _ in range(12)}
     started = home / "started"
     wait_for(lambda: started.exists() and len(started.read_text()) == 24, "all programs")

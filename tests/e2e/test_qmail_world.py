@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-from send_alone import sink  # noqa: F401  the fixture
 
 VARIABLES = ("SENDER NEWSENDER RECIPIENT USER HOME HOST HOST2 HOST3 HOST4 LOCAL EXT EXT2 EXT3 EXT4 DEFAULT "
              "DTLINE RPLINE UFLINE").split()
@@ -63,16 +62,18 @@ def test_vpopmail_domains(alone):
 LIST_PROGRAMS = {
     "ez-reject": 'case $(cat) in *"Precedence: junk"*) exit 99;; *unsubscribe*) exit 100;; esac\n',
     "ez-send": '''cat >"$HOME/msg.$$"
-printf 'Falice-list-return-1-@%s-@[]\\0Tone@remote.example\\0Tbob@me.example\\0Tnobody-y@me.example\\0\\0' "$HOST" |
+{ printf 'Falice-list-return-1-@%s-@[]\\0Tone@remote.example\\0' "$HOST"
+  printf 'Tbob@me.example\\0Tnobody-y@me.example\\0\\0'; } |
 "$QMAILHOME/bin/qmail-queue" 1<&0 0<"$HOME/msg.$$" || exit 111
 rm "$HOME/msg.$$"
 ''',
     "ez-manage": 'echo "manage $DEFAULT $SENDER $LOCAL $HOST" >>"$HOME/list.log"\n',
-    "ez-return": 'echo "return $DEFAULT <$SENDER>" >>"$HOME/list.log"\ngrep "^<" >>"$HOME/list.log"\nexit 0\n',
+    "ez-return": 'echo "return $DEFAULT <$SENDER>" >>"$HOME/list.log"\n'
+                 'grep "^<" >>"$HOME/list.log"\nexit 0\n',
 }
 
 
-def test_a_list_manager(alone, sink):  # noqa: F811
+def test_a_list_manager(alone, sink):
     """A list as ezmlm sets it up: posts go out by qmail-queue with a sender for each recipient, what
     bounces comes back to the address that says who, commands come with DEFAULT, 99 and 100 end a file."""
     relay = sink()
@@ -108,7 +109,8 @@ def test_a_filter_in_queue_place(alone):
     """QMAILQUEUE from tcp.smtp: the program gets every message, may change it and call qmail-queue, or
     refuse it with its own words; RELAYCLIENT's value is appended to recipients. A large one too."""
     wrap = script(alone, "wrap", "#!/bin/sh\n{ echo X-Filter: seen; cat; } | bin/qmail-queue\n")
-    refuse = script(alone, "refuse", "#!/bin/sh\ncat >/dev/null\necho 'Dno such mail here (#5.7.9)' >&6\nexit 82\n")
+    refuse = script(alone, "refuse",
+                    "#!/bin/sh\ncat >/dev/null\necho 'Dno such mail here (#5.7.9)' >&6\nexit 82\n")
     alone.control("tcp.smtp", f'127.:allow,QMAILQUEUE="{wrap}",RELAYCLIENT=".internal"')
     alone.control("locals", "me.example.internal")
     alone.qmailctl("cdb")
@@ -160,10 +162,12 @@ def test_programs_between_tcpserver_and_qmail_smtpd(alone, front, variable, repl
 def test_control_files_with_crlf_blank_and_comment_lines(alone):
     """Files edited elsewhere: CR LF, blank lines, comments and trailing blanks change nothing, and
     percenthack sends user%domain@hack on."""
-    for name, text in (("me", "me.example\r\n"), ("locals", "# ours\r\n\r\nme.example  \r\nsecond.example\t\n"),
+    for name, text in (("me", "me.example\r\n"),
+                       ("locals", "# ours\r\n\r\nme.example  \r\nsecond.example\t\n"),
                        ("percenthack", "hack.example\r\n"), ("concurrencylocal", "7\r\n"),
                        ("concurrencyincoming", "9\r\n"), ("databytes", "100000 \r\n"),
-                       ("virtualdomains", "\r\n#x:y\r\nv.example:bob \r\n"), ("defaultdelivery", "./Maildir/\r\n"),
+                       ("virtualdomains", "\r\n#x:y\r\nv.example:bob \r\n"),
+                       ("defaultdelivery", "./Maildir/\r\n"),
                        ("rcpthosts", "\nme.example\r\nhack.example\r\n.v.example\r\nv.example \r\n")):
         (alone.home / "control" / name).write_bytes(text.encode())
     alone.dot_qmail("bob", "./Maildir/", "default")

@@ -110,7 +110,8 @@ def test_a_service_that_is_added_is_started(make_instance):
     for verb in ("start", "restart"):
         folder = one.home / "service" / f"extra-{verb}"
         folder.mkdir()
-        (folder / "run").write_text("#!/usr/bin/execlineb -P\nfdmove 1 3\nforeground { echo }\nfdclose 1\nsleep 1000\n")
+        (folder / "run").write_text("#!/usr/bin/execlineb -P\nfdmove 1 3\nforeground { echo }\n"
+                                    "fdclose 1\nsleep 1000\n")
         (folder / "run").chmod(0o755)
         (folder / "notification-fd").write_text("3\n")
         one.qmailctl(verb)

@@ -12,8 +12,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, remove_tree, wait_for
-from queue_alone import (  # noqa: F401  (fixtures)
-    ENVELOPE, MESSAGE, OWNER, STRANGER, Queue, new_queue, parse, queue)
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, Queue, parse
 
 
 # -- qmail-queue ----------------------------------------------------------------------------

@@ -9,8 +9,7 @@ import subprocess
 import pytest
 
 from conftest import wait_for
-from queue_alone import (  # noqa: F401  (fixtures)
-    ENVELOPE, MESSAGE, STRANGER, Injected, memory_file, new_queue, parse, queue)
+from queue_alone import ENVELOPE, MESSAGE, STRANGER, Injected, memory_file, parse
 
 
 def test_descriptors_that_could_block_are_refused(queue):

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from conftest import PATIENCE, wait_for
-from queue_alone import ENVELOPE, Injected, memory_file, new_queue, parse, queue  # noqa: F401  (fixtures)
+from queue_alone import ENVELOPE, Injected, memory_file, parse
 
 
 def test_disk_full(new_queue):

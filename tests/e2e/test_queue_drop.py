@@ -10,9 +10,10 @@ import subprocess
 import pytest
 
 from conftest import PATIENCE, wait_for
-from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, new_queue, parse  # noqa: F401  (fixtures)
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, parse
 
 FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
+
 
 def read(path):
     try:
@@ -36,7 +37,8 @@ def wait_taken(queue):
 
 
 class Keeper:
-    """qmail-queued has started, and its helper waits for the lock of queue/taking. When strace is attached, it goes on."""
+    """qmail-queued has started, and its helper waits for the lock of queue/taking. When strace is
+    attached, it goes on."""
 
     def __init__(self, queue, *options):
         self.queue = queue
@@ -44,13 +46,16 @@ class Keeper:
         fcntl.flock(lock, fcntl.LOCK_EX)
         queue.start()
         self.pid = queue.children()[1]
-        wait_for(lambda: any("->" in line and f" {self.pid} " in line for line in read("/proc/locks").splitlines()),
+        wait_for(lambda: any("->" in line and f" {self.pid} " in line
+                             for line in read("/proc/locks").splitlines()),
                  "the helper at its lock")
         self.path = queue.folder / "trace"
         self.path.unlink(missing_ok=True)
-        self.strace = subprocess.Popen(["strace", "-q", "-y", "-o", str(self.path), *options, "-p", str(self.pid)],
+        self.strace = subprocess.Popen(["strace", "-q", "-y", "-o", str(self.path), *options,
+                                        "-p", str(self.pid)],
                                        stderr=subprocess.DEVNULL)
-        wait_for(lambda: self.has_ended() or f"TracerPid:\t{self.strace.pid}\n" in read(f"/proc/{self.pid}/status"),
+        wait_for(lambda: self.has_ended()
+                 or f"TracerPid:\t{self.strace.pid}\n" in read(f"/proc/{self.pid}/status"),
                  "strace")
         os.close(lock)
 
@@ -93,7 +98,7 @@ def record(queue):
 
 
 def test_killed_while_a_message_is_taken_in(new_queue):
-    """Promise: it is in the queue once when qmail-queued and its helper were killed at any of its system calls."""
+    """Promise: it is in the queue once when qmail-queued and its helper were killed at any system call."""
     for call, nth, line in record(new_queue):
         assert new_queue.qmail_queue() == 0
         keeper = Keeper(new_queue, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={nth}")
@@ -136,7 +141,7 @@ def test_a_scan_leaves_it_alone_until_it_is_on_the_disk(new_queue):
 
 
 def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
-    """The helper dies when the message is in queue/mess, before it says so: qmail-send is asked to look for it."""
+    """The helper dies when the message is in queue/mess, before it says so: qmail-send is asked to look."""
     call, nth, _ = record(new_queue)[-1]
     assert new_queue.qmail_queue() == 0
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as trigger:
@@ -150,7 +155,7 @@ def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
 
 
 def test_what_has_an_id_keeps_it(new_queue):
-    """Gone from queue/drop and not yet in queue/mess: it comes with the id that it has, so a Maildir knows it."""
+    """Gone from queue/drop and not yet in queue/mess: it comes with its id, so a Maildir knows it."""
     new_queue.start()
     new_queue.works()
     first, = new_queue.files()

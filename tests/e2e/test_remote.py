@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from conftest import public_folder, remove_tree, run, wait_for
-from remote_program import remote, routed  # noqa: F401  (fixtures)
 from smtp_peer import Peer
 
 
@@ -23,7 +22,7 @@ def test_every_recipient_and_the_message_are_reported(routed):
 
 
 def test_refused_recipients_keep_their_codes(routed):
-    """Some recipients refused for good, some for now, one accepted: h, s, r in order, and the message goes."""
+    """Some recipients refused for good, some for now, one accepted: h, s, r in order; the message goes."""
     def rcpt(line):
         if b"<bad@" in line:
             return b"550-5.1.1 no such\r\n550 5.1.1 user here"
@@ -65,12 +64,14 @@ def test_an_unwanted_354_gets_a_lone_dot(routed, keywords):
 def test_a_refused_sender_fails_everyone(routed):
     """5yz to MAIL is permanent for every recipient, 4yz temporary; RCPT replies are not mixed up with it."""
     with Peer(mail=b"550 5.7.1 not you", rcpt=b"503 5.5.1 MAIL first", data=b"503 5.5.1 no"):
-        assert routed(recipients=["a@x.example", "b@x.example"])[-1].startswith("D127.0.0.2 refused the sender. (#5.7.1)")
+        out = routed(recipients=["a@x.example", "b@x.example"])[-1]
+        assert out.startswith("D127.0.0.2 refused the sender. (#5.7.1)")
     with Peer(mail=b"450 4.3.0 wait", rcpt=b"503 5.5.1 MAIL first", data=b"503 5.5.1 no"):
         assert routed()[-1].startswith("Z127.0.0.2 refused the sender. (#4.3.0)")
 
 
-@pytest.mark.parametrize("code,letter", [(b"554 5.6.0 spam", "D"), (b"451 4.3.2 later", "Z"), (b"250 fine", "K")])
+@pytest.mark.parametrize("code,letter", [
+    (b"554 5.6.0 spam", "D"), (b"451 4.3.2 later", "Z"), (b"250 fine", "K")])
 @pytest.mark.parametrize("keywords", [(b"PIPELINING",), ()])
 def test_the_reply_after_the_dot_decides(routed, code, letter, keywords):
     """The final reply makes K, Z or D, with and without PIPELINING."""
@@ -145,7 +146,8 @@ def test_addresses_are_quoted(routed):
     """Local parts that need quotes get them; control bytes are refused here."""
     with Peer() as peer:
         out = routed(sender="", recipients=['odd "one"@x.example', "new\nline@x.example", "ok@x.example"])
-    assert peer.commands[0][1:4] == [b"MAIL FROM:<>", b'RCPT TO:<"odd \\"one\\""@x.example>', b"RCPT TO:<ok@x.example>"]
+    assert peer.commands[0][1:4] == [b"MAIL FROM:<>", b'RCPT TO:<"odd \\"one\\""@x.example>',
+                                     b"RCPT TO:<ok@x.example>"]
     assert out[0] == "r" and out[1].startswith("h") and "(#5.1.3)" in out[1] and out[2] == "r"
     assert out[3].startswith("K")
 
@@ -223,7 +225,8 @@ def test_smtp_sink_takes_a_megabyte(routed, tmp_path):
     routed.control("smtproutes", ":127.0.0.1:2526")
     folder = public_folder("pennypost-sink-")
     folder.chmod(0o777)
-    sink = subprocess.Popen(["smtp-sink", "-u", "nobody", "-R", str(folder), "-d", "m.", "127.0.0.1:2526", "100"])
+    sink = subprocess.Popen(["smtp-sink", "-u", "nobody", "-R", str(folder), "-d", "m.",
+                             "127.0.0.1:2526", "100"])
     try:
         wait_for(lambda: routed()[-1].startswith("K"), "smtp-sink")
         text = b"".join(b"%d .line\n.\n" % i for i in range(90000))

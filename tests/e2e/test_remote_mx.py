@@ -4,7 +4,6 @@ import re
 import pytest
 
 from conftest import run, wait_for
-from remote_program import remote  # noqa: F401  (fixtures)
 from smtp_peer import Peer
 
 
@@ -56,7 +55,7 @@ def test_mail_finds_its_server(zone, remote, host):
     ("double..example", "D", "(#5.1.2)"), ("", "D", "(#5.1.2)"),
 ])
 def test_what_cannot_be_reached_is_told(zone, remote, host, letter, code):
-    """DNS trouble and dead servers are temporary; no such name, null MX, no address and a loop are permanent."""
+    """DNS trouble and dead servers are temporary; no name, null MX, no address, a loop are permanent."""
     with Peer() as peer:
         out = remote(host)
     assert len(out) == 1 and out[0][0] == letter and code in out[0], out
@@ -76,7 +75,8 @@ def test_an_ipv6_server_is_reached(zone, remote):
 def test_equal_preferences_are_shuffled(zone, remote):
     """Two MX of the same preference both get mail."""
     with Peer("127.0.0.2") as one, Peer("127.0.0.3") as other:
-        wait_for(lambda: remote("even.example")[-1].startswith("K") and one.messages and other.messages, "both")
+        wait_for(lambda: remote("even.example")[-1].startswith("K") and one.messages and other.messages,
+                 "both")
 
 
 def test_long_answers_come_over_tcp(zone, remote):

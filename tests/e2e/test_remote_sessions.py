@@ -4,7 +4,7 @@ import socket
 import threading
 
 from conftest import PATIENCE, wait_for
-from remote_program import MESSAGE, remote, routed  # noqa: F401  (fixtures)
+from remote_program import MESSAGE
 from smtp_peer import Peer
 
 
@@ -67,7 +67,8 @@ def test_jobs_that_wait_travel_with_the_message_before(routed):
         go.set()
         reports = [session.report() for _ in range(3)]
     assert [r[0] for r in reports] == [1, 2, 3] and all(r[1][0].startswith("K") for r in reports)
-    assert any(p.startswith(b"Subject") and b"\r\n.\r\nMAIL FROM:<three@here.example>" in p for p in peer.packets)
+    assert any(p.startswith(b"Subject") and b"\r\n.\r\nMAIL FROM:<three@here.example>" in p
+               for p in peer.packets)
 
 
 def test_a_job_sent_ahead_survives_the_connection(routed):
@@ -122,7 +123,7 @@ def test_large_messages_come_as_a_descriptor(routed, tmp_path):
 
 
 def test_system_calls_per_message_are_few(routed, tmp_path):
-    """On a living connection a message costs: job, two writes, two reads, report, and the wait for the job."""
+    """On a living connection a message costs: job, two writes, two reads, report, the wait for the job."""
     trace = tmp_path / "trace"
     with Peer():
         with routed.session(prefix=["strace", "-o", str(trace)]) as session:

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from conftest import PATIENCE
-from remote_program import remote, routed  # noqa: F401  (fixtures)
 from smtp_peer import Peer
 
 

@@ -6,8 +6,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from queue_alone import (ENVELOPE, MESSAGE, STRANGER, new_queue, parse,  # noqa: F401 (fixtures)
-                        queue)
+from queue_alone import ENVELOPE, MESSAGE, STRANGER, parse
 
 SECOND_STRANGER = STRANGER + 1
 

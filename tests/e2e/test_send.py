@@ -2,7 +2,7 @@
 import os
 import time
 
-from send_alone import age_queue_file, alone, message, sink  # noqa: F401  (fixtures)
+from send_alone import age_queue_file, message
 
 
 def test_every_kind_of_recipient_gets_its_due_and_the_sender_one_bounce(alone, sink):

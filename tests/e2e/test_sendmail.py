@@ -1,4 +1,4 @@
-"""sendmail, forward, predate, datemail, mailsubj, splogger, tcp-env: what other programs and .qmail files call."""
+"""sendmail, forward, predate, datemail, mailsubj, splogger, tcp-env: what programs and .qmail files call."""
 import os
 import re
 import socket
@@ -133,7 +133,8 @@ def test_bs_keeps_a_connection_that_is_described(instance):
     """With PROTO set the TCP variables are those of the caller."""
     env = dict(instance.env, PROTO="TCP", TCPREMOTEIP="192.0.2.7", TCPREMOTEHOST="client.example",
                TCPLOCALHOST="server.example")
-    dialogue = ("HELO x\r\nMAIL FROM:<s@remote.example>\r\nRCPT TO:<carol@me.example>\r\nDATA\r\n\r\n.\r\nQUIT\r\n")
+    dialogue = ("HELO x\r\nMAIL FROM:<s@remote.example>\r\nRCPT TO:<carol@me.example>\r\n"
+                "DATA\r\n\r\n.\r\nQUIT\r\n")
     instance.bin("sendmail", "-bs", input=dialogue, env=env)
     assert b"192.0.2.7" in instance.wait_mail("carol")[0]
 
@@ -180,7 +181,8 @@ def test_forward_hands_the_queues_verdict_on(inject):
     env = dict(NEWSENDER="s", DTLINE="d\n", program="forward")
     assert "(#5.3.0)" in inject.queue("", "a@b", code=100, EXIT="31", **env)
     assert "(#4.3.0)" in inject.queue("", "a@b", code=111, EXIT="53", **env)
-    assert "forward: fatal: not you\n" in inject.queue("", "a@b", code=100, EXIT="82", TEXT6="Dnot you", **env)
+    said = inject.queue("", "a@b", code=100, EXIT="82", TEXT6="Dnot you", **env)
+    assert "forward: fatal: not you\n" in said
     assert inject.run("", "a@b", NEWSENDER="s" * 1003, DTLINE="", program="forward").returncode == 100
 
 
@@ -219,7 +221,8 @@ def test_mailsubj_sends_the_body_under_a_subject(inject):
     """Recipients are addresses of a header; no argument can begin a field."""
     assert inject.queue("body\n", "a\nBcc: x@y.z", "Joe <j@x>", "b\n\nc", program="mailsubj") == (
         "joe@me.example", ["c@me.example", "b@me.example", "j@x.me.example"])
-    assert b"\nSubject: a Bcc: x@y.z\nTo: Joe <j@x.me.example>, b@me.example, c@me.example\n\nbody\n" in inject.message()
+    assert (b"\nSubject: a Bcc: x@y.z\nTo: Joe <j@x.me.example>, b@me.example, c@me.example\n\nbody\n"
+            in inject.message())
     assert inject.run("", "subject", program="mailsubj").returncode == 100
     inject.queue("b\n", "s", "a", program="mailsubj", code=100, EXIT="31")
 
@@ -254,7 +257,8 @@ def test_splogger_hands_lines_to_syslog(inject, syslog):
     threading.Thread(target=inject.run, args=(lines, "qmail", "local3"),
                      kwargs={"program": "splogger"}).start()
     got = [syslog.recv(4096).decode() for _ in range(7)]
-    entries = [re.fullmatch(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d (?:\S+ )?qmail: \d{10}\.\d{6}([ +])(.*)\n?\0?", g)
+    entries = [re.fullmatch(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d (?:\S+ )?qmail: "
+                            r"\d{10}\.\d{6}([ +])(.*)\n?\0?", g)
                for g in got]
     assert all(entries), got
     facility = 19 << 3
@@ -282,8 +286,8 @@ def tcp_env(inject, *argv, family=socket.AF_INET, ip="127.0.0.1"):
         with client, server:
             done = subprocess.run(
                 [inject.home / "bin/tcp-env", *argv, "env"], stdin=server, capture_output=True, timeout=60,
-                check=False, env={"PATH": os.environ["PATH"], "TCPREMOTEINFO": "old", "TCPREMOTEHOST": "old",
-                                   **SAN_ENV})
+                check=False, env={"PATH": os.environ["PATH"], "TCPREMOTEINFO": "old",
+                                  "TCPREMOTEHOST": "old", **SAN_ENV})
             assert done.returncode == 0, done.stderr
             found = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
             return found, client.getsockname()[1], server.getsockname()[1]

@@ -11,8 +11,10 @@ ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\n
         b"\r\r\n.\r\r\n", b"\r\n\n.\r\n", b"\n\r\n.\n", b"\n\r.\n\r", b"\r\n.\r\r\n", b"\r\n.\n\r\n",
         b"\r\n\r.\r\n", b"\r\n.\x00\n", b"\r\n\x00.\n"]
 # These hold no bare CR or LF: they are text, and their CRLF.CRLF look-alikes end nothing.
-TEXTS = [b"\r\n.\x00\r\n", b"\r\n\x00.\r\n", b"\r\n. \r\n", b"\r\n .\r\n", b"\r\n..\r\n", b"\x00\r\n.\x00\x00\r\n",
-         b"\r\n.x\r\n", b"\r\n.\t\r\n", b"\x0b.\x0b", b"\x0c\r\n.\x0c\r\n", b"\xe2\x80\xa8.\xe2\x80\xa8", b"\x85.\x85"]
+TEXTS = [b"\r\n.\x00\r\n", b"\r\n\x00.\r\n", b"\r\n. \r\n", b"\r\n .\r\n", b"\r\n..\r\n",
+         b"\x00\r\n.\x00\x00\r\n",
+         b"\r\n.x\r\n", b"\r\n.\t\r\n", b"\x0b.\x0b", b"\x0c\r\n.\x0c\r\n",
+         b"\xe2\x80\xa8.\xe2\x80\xa8", b"\x85.\x85"]
 
 
 @pytest.fixture

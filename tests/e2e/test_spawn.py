@@ -3,7 +3,7 @@ import os
 import signal
 
 from conftest import wait_for
-from spawner import fact, home, install, spawners  # noqa: F401  (fixtures)
+from spawner import fact, install
 
 
 def test_local_deliveries_run_as_their_user_and_reuse_the_process(home, spawners):
@@ -220,7 +220,8 @@ case "$8" in *temporary*) exit 111 ;; *permanent*) exit 100 ;; *odd*) exit 3 ;; 
     script.chmod(0o755)
     spawner = spawners(home.home, "qmail-lspawn", "./Maildir/", QMAILLOCAL=str(script))
     text = spawner.ask("bob-ext@me.example", body=b"text\n")
-    assert text == f"K5002 -- bob {home.user_home('bob')} bob-ext - ext me.example s@x.example ./Maildir/\ntext\n"
+    assert text == (f"K5002 -- bob {home.user_home('bob')} bob-ext - ext me.example s@x.example "
+                    "./Maildir/\ntext\n")
     assert spawner.ask("bob@me.example", sender="temporary@x").startswith("Z5002")
     assert spawner.ask("bob@me.example", sender="permanent@x").startswith("D5002")
     assert spawner.ask("bob@me.example", sender="odd@x").startswith("D5002")

@@ -90,10 +90,10 @@ def test_qmail_pw2u_follows_its_helper_files(make_instance):
     lines = made()
     assert f"+:alias:7790:2108:{one.home}/alias:-::" in lines
     assert f"=ann:ann:6001:600:{home}:::" in lines and f"+ann-:ann:6001:600:{home}:-::" in lines
-    assert lines[-1] == "." and not any("root" in l or "Big" in l or "eve" in l for l in lines)
-    assert any(l.startswith("=Big:") for l in made("-u"))
-    assert any(l.startswith("=eve:") for l in made("-H"))
-    assert not any(l.startswith("+ann") for l in made("-C"))
+    assert lines[-1] == "." and not any("root" in line or "Big" in line or "eve" in line for line in lines)
+    assert any(line.startswith("=Big:") for line in made("-u"))
+    assert any(line.startswith("=eve:") for line in made("-H"))
+    assert not any(line.startswith("+ann") for line in made("-C"))
     assert f"+ann+:ann:6001:600:{home}:-::" in made("-c", "+")
     assert f"+ann-:ann:6001:600:{home}:-/::" in made("-/")
     one.write("users/exclude", "out\n")
@@ -102,11 +102,11 @@ def test_qmail_pw2u_follows_its_helper_files(make_instance):
     one.write("users/append", "=z:z:1:1:/z:::\n")
     lines = made()
     assert f"=ann.smith:ann:6001:600:{home}:::" in lines and f"+smith-:ann:6001:600:{home}:-::" in lines
-    assert not any(l.startswith(("=ann:", "=out:")) for l in lines)
+    assert not any(line.startswith(("=ann:", "=out:")) for line in lines)
     assert f"=sub:ann:6001:600:{home}:-:pre:" in lines and f"+sub-:ann:6001:600:{home}:-:pre-:" in lines
     assert lines[-2:] == ["=z:z:1:1:/z:::", "."]
     one.write("users/include", "alias\n")
-    assert not any("smith" in l for l in made())
+    assert not any("smith" in line for line in made())
     one.write("users/assign", "\n".join(lines) + "\n")
     one.bin("qmail-newu")
     assert one.bin("qmail-pw2u", input="ann:x:1:1::/:\n", check=False).returncode == 111
