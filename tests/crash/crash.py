@@ -20,6 +20,7 @@ import syscalls  # noqa: E402
 import torn  # noqa: E402
 import twice  # noqa: E402
 from instance import install_programs, remove_tree, require_own_network  # noqa: E402
+from world import Skipped  # noqa: E402
 
 PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cut": cut.real_cut, "torn": torn.torn,
          "twice": twice.twice, "abuse": abuse.abuse}
@@ -54,7 +55,10 @@ def main():
         for part in options.parts or PARTS:
             name, _, names = part.partition(":")
             extra = [names.split(",")] if names else []
-            good &= report(name, PARTS[name](programs, options.short, *extra))
+            try:
+                good &= report(name, PARTS[name](programs, options.short, *extra))
+            except Skipped as reason:
+                print(f"skipped {name}: {reason}", flush=True)
     finally:
         remove_tree(programs)
     sys.exit(0 if good else 1)

@@ -1,58 +1,92 @@
-"""Part 3, for real: ext4 on a loop device; what the device holds at a moment is what a power cut leaves."""
+"""Part 3, for real: ext4 on a loop device is shut down in the middle of its work, mounted again, Pennypost is started on it."""
+import fcntl
 import os
 import random
-import re
 import signal
+import smtplib
+import struct
 import threading
 import time
 from pathlib import Path
 
-import smtplib
+from instance import Instance, remove_tree, run, wait_for
+from letters import SENDER, Letters
+from world import Skipped, Tally, World
 
-from instance import PATIENCE, Instance, remove_tree, run
-from world import Tally
-
-USERS = ("alice", "bob")
-SIZE_MIB = 96
+SIZE_MIB = 128
 CLIENTS = 6
+EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2  # _IOR('X', 125, __u32): nothing more is written, not even the journal
+SIZES = (100, 3000, 60_000)
+# How soon the file system writes without being told to, and in which order.
+OPTIONS = ("data=ordered,commit=300", "data=writeback,commit=1", "data=ordered,commit=1", "data=writeback,commit=300")
 
 
 class Disk:
-    """A file system in a file. Direct I/O: the file holds what the file system has written, no more."""
+    """An ext4 in a file. Direct I/O: the file holds what the file system has written, no more."""
 
-    def __init__(self, image, mount):
-        self.image, self.mount = image, mount
-        mount.mkdir(exist_ok=True)
-        done = run("losetup", "--find", "--show", "--direct-io=on", image)
-        self.device = done.stdout.strip()
+    def __init__(self, folder, size_mib, options):
+        self.folder, self.options, self.device = folder / "mount", options, None
+        self.folder.mkdir(exist_ok=True)
+        image = folder / "image"
+        with open(image, "wb") as file:
+            file.truncate(size_mib << 20)
+        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+        self.device = run("losetup", "--find", "--show", "--direct-io=on", image).stdout.strip()
         try:
-            run("mount", "-t", "ext4", self.device, mount)
+            self.mount()
         except AssertionError:
-            run("losetup", "-d", self.device)
+            self.close()
             raise
 
+    def mount(self):
+        run("mount", "-t", "ext4", "-o", self.options, self.device, self.folder)
+
+    def cut(self):
+        """From now on nothing reaches the device; whoever writes or flushes gets EIO."""
+        fd = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def recover(self):
+        """Mount it anew: the journal is replayed."""
+        wait_for(lambda: run("umount", self.folder, check=False).returncode == 0, "the end of the old mount")
+        self.mount()
+
     def close(self):
-        run("umount", "-l", self.mount, check=False)
+        run("umount", "-l", self.folder, check=False)
         run("losetup", "-d", self.device, check=False)
 
 
-class Client(threading.Thread):
-    """Sends numbered messages until told to stop; accepted: the names that got 250, in order."""
+def probe(folder):
+    """Skipped, if such a cut cannot be made here; a failure of anything later is a fault."""
+    try:
+        disk = Disk(folder, 16, OPTIONS[0])
+        try:
+            disk.cut()
+            disk.recover()
+        finally:
+            disk.close()
+    except (AssertionError, OSError) as error:
+        raise Skipped(f"no loop device, or no ext4 to shut down: {error}".splitlines()[0]) from error
 
-    def __init__(self, one, number, stop):
+
+class Client(threading.Thread):
+    """Sends messages until told to stop; accepted: the names that got 250."""
+
+    def __init__(self, letters, stop):
         super().__init__(daemon=True)
-        self.one, self.number, self.stop, self.accepted = one, number, stop, []
+        self.letters, self.stop, self.accepted = letters, stop, []
 
     def run(self):
-        count = 0
+        one = self.letters.one
         while not self.stop.is_set():
             try:
-                with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=30) as smtp:
+                with smtplib.SMTP(one.ip, one.port, "client.example", timeout=30) as smtp:
                     for _ in range(30):
-                        count += 1
-                        name = f"{self.number}x{count}"
-                        body = "x" * random.choice((100, 3000, 60_000)) + f"\nend {name}\n"
-                        smtp.sendmail("s@remote.example", [f"{u}@me.example" for u in USERS], f"Subject: n{name}n\n\n{body}")
+                        name, text, recipients = self.letters.new(random.choice(SIZES))
+                        smtp.sendmail(SENDER, recipients, text)
                         self.accepted.append(name)
                         if self.stop.is_set():
                             return
@@ -60,102 +94,65 @@ class Client(threading.Thread):
                 time.sleep(0.05)
 
 
-def freeze(one, number):
-    """Stop all that writes, or let it go on. A process that is within a flush stops after it."""
-    for _ in range(2):
-        for pid in one.processes():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
+def end_all(one):
+    """As a power cut does: nobody has time to tidy up."""
+    def is_empty():
+        one.kill(None, signal.SIGKILL)
+        return not one.processes()
+    wait_for(is_empty, "the end of all processes")
+    one.scanner.wait()
+    one.scanner = None
 
 
-def cut(folder, one, clients, number):
-    """What is on the device now, and the names that had been accepted before."""
-    freeze(one, signal.SIGSTOP)
-    time.sleep(0.02)
-    accepted = {name for client in clients for name in list(client.accepted)}
-    image = folder / f"cut{number}"
-    run("cp", "--sparse=always", folder / "image", image, timeout=60)
-    freeze(one, signal.SIGCONT)
-    return image, accepted
-
-
-def check(programs, folder, image, accepted, tally, case):
-    """Start Pennypost on the copy, in the place of the original."""
-    disk = Disk(image, folder / "mount")
-    one = None
+def one_cut(disk, world, letters, chance):
+    """Load, and the cut in the middle of it. returns the names that had been accepted"""
+    stop = threading.Event()
+    clients = [Client(letters, stop) for _ in range(CLIENTS)]
+    letters.is_refusing = True
     try:
-        one = Instance(programs, folder=disk.mount / "instance")
-        one.start()
-        deadline = time.monotonic() + PATIENCE
-        while one.queue_files() and time.monotonic() < deadline:
-            run("s6-svc", "-a", one.home / "service/qmail-send", check=False)
-            time.sleep(0.2)
-        tally.accepted += len(accepted)
-        if one.queue_files():
-            tally.fault(case, f"stuck: {one.queue_files()}\n{one.tail()}")
-        for user in USERS:
-            mails = one.maildir(user)
-            found = [name_of(mail) for mail in mails]
-            for mail, name in zip(mails, found):
-                if not mail.endswith(b"end " + name.encode() + b"\n"):
-                    tally.fault(case, f"half a message: {name}, {len(mail)} bytes")
-            lost = accepted - set(found)
-            tally.lost += len(lost)
-            twice = len(found) - len(set(found))
-            tally.twice += twice
-            if lost or twice:
-                tally.fault(case, f"{user}: lost {sorted(lost)[:5]}, {twice} twice\n{one.tail()}")
-    finally:
-        if one:
-            one.stop()
-        disk.close()
-
-
-def name_of(mail):
-    match = re.search(rb"Subject: n(\S+)n\n", mail[:3000])
-    return match[1].decode() if match else "?"
-
-
-def prepare(folder):
-    """An ext4 that commits its journal only when somebody flushes."""
-    image = folder / "image"
-    with open(image, "wb") as file:
-        file.truncate(SIZE_MIB << 20)
-    run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
-    disk = Disk(image, folder / "mount")
-    run("mount", "-o", "remount,commit=300", disk.mount)
-    return disk
-
-
-def one_round(programs, folder, tally, cuts, chance):
-    """Load on a fresh file system, some cuts, and a start on each."""
-    disk = prepare(folder)
-    one, images, stop = None, [], threading.Event()
-    try:
-        one = Instance(programs, folder=disk.mount / "instance")
-        os.sync()  # a system that was set up a while ago
-        one.start()
-        clients = [Client(one, f"c{i}", stop) for i in range(CLIENTS)]
         for client in clients:
             client.start()
-        for number in range(cuts):
-            time.sleep(chance.uniform(0.1, 0.6))
-            images.append(cut(folder, one, clients, number))
-        stop.set()
-        for client in clients:
-            client.join(60)
+        wait_for(lambda: any(client.accepted for client in clients), "the first 250")
+        time.sleep(chance.uniform(0, 0.6))
+        accepted = {name for client in clients for name in list(client.accepted)}
+        disk.cut()
     finally:
         stop.set()
-        if one:
-            one.stop()
+    end_all(world.one)
+    for client in clients:
+        client.join(60)
+    return accepted
+
+
+def one_round(programs, folder, tally, cuts, options, chance):
+    """A fresh file system, and some cuts one after the other."""
+    disk = Disk(folder, SIZE_MIB, options)
+    world = letters = None
+    try:
+        world = World(programs, start=False, limits=True, folder=disk.folder / "instance")
+        letters = Letters(world.one)
+        os.sync()  # a system that was set up a while ago
+        world.one.start()
+        for number in range(cuts):
+            accepted = one_cut(disk, world, letters, chance)
+            disk.recover()
+            world.one = letters.one = Instance(programs, folder=world.one.folder)
+            world.one.start()
+            letters.is_refusing = False
+            case = f"{options}, cut {number} after {len(accepted)}"
+            tally.cases += 1
+            tally.hit += 1
+            left = world.settle()
+            if left:
+                tally.fault(case, f"stuck: {left}\n{world.one.tail()}")
+            letters.check(tally, case, accepted)
+            letters.forget()
+    finally:
+        if letters:
+            letters.close()
+        if world:
+            world.close()
         disk.close()
-    for number, (image, accepted) in enumerate(images):
-        tally.cases += 1
-        tally.hit += 1
-        check(programs, folder, image, accepted, tally, f"cut {number} after {len(accepted)}")
-        image.unlink()
 
 
 def real_cut(programs, is_short, names=None):
@@ -165,12 +162,9 @@ def real_cut(programs, is_short, names=None):
     folder.mkdir()
     chance = random.Random(random.random())
     try:
-        for _ in range(1 if is_short else 6):
-            one_round(programs, folder, tally, 2 if is_short else 8, chance)
-    except AssertionError as error:
-        if "losetup" not in str(error) and "mount" not in str(error):
-            raise
-        print(f"  left out, no loop device here: {error}".splitlines()[0], flush=True)
+        probe(folder)
+        for options in OPTIONS[:1] if is_short else OPTIONS:
+            one_round(programs, folder, tally, 2 if is_short else 15, options, chance)
     finally:
         remove_tree(folder)
     print(tally.line(), flush=True)

@@ -27,6 +27,10 @@ class Sent:
         self.is_permanent = False
 
 
+class Skipped(Exception):
+    """This machine cannot run a part; says why. Nothing else may be passed over like this."""
+
+
 class Tally:
     """What a series of cases came to."""
 
