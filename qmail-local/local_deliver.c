@@ -101,11 +101,23 @@ deliver_to_mbox(struct delivery *delivery, const char *path)
                        &delivery->job->message, delivery->result);
 }
 
+/* Where control/ and the queue are. */
+static bool
+enter_home(struct delivery *delivery)
+{
+    if (!delivery->home_is_current && !home_enter())
+        return local_result_defer_errno(delivery->result, "enter", home_path(), "4.3.0");
+    delivery->home_is_current = true;
+    return true;
+}
+
 /* returns  true: go on with the next line */
 static bool
 run_program(struct delivery *delivery, const char *command, bool *stop)
 {
     delivery->counts[COUNT_PROGRAMS]++;
+    if (!enter_home(delivery))
+        return false;
     switch (program_run(delivery->job, delivery->plan->home, command, delivery->result)) {
     case OUTCOME_SUCCESS:
         return true;
@@ -174,8 +186,8 @@ forward(struct delivery *delivery, uint64_t *qp)
 {
     if (!delivery->recipients.len)
         return true;
-    if (!delivery->home_is_current && !home_enter())
-        return local_result_defer_errno(delivery->result, "enter", home_path(), "4.3.0");
+    if (!enter_home(delivery))
+        return false;
     return local_forward_send(delivery->job, &delivery->plan->lines,
                               delivery->newsender.s, &delivery->recipients, qp,
                               delivery->result);

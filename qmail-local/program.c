@@ -8,12 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "control.h"
 #include "text.h"
 
-enum { EXEC_FAILED = 120 }; /* only the child before exec ends with it */
+enum {
+    EXEC_FAILED = 120, /* only the child before exec ends with it */
+    PROCESSES = 1000,  /* unless control/maxprocesses says otherwise */
+};
 
 static bool
 set(const char *name, const char *value)
@@ -85,8 +90,27 @@ program_set_environment(const struct local_job *job, const struct local_lines *l
            set("DTLINE", lines->delivered_to.s);
 }
 
+/* From here on this process and what it starts cannot bring the user above so many; 0: any
+ * number. The kernel counts all processes and threads that the user has. It would not let a
+ * user who has more already become qmail-local, so the limit is not set before. */
+static bool
+limit_processes(uint64_t maximum)
+{
+    struct rlimit limit;
+
+    if (!maximum)
+        return true;
+    if (getrlimit(RLIMIT_NPROC, &limit) < 0)
+        return false;
+    if (maximum < limit.rlim_max)
+        limit.rlim_max = maximum;
+    if (limit.rlim_max < limit.rlim_cur)
+        limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NPROC, &limit) == 0;
+}
+
 static _Noreturn void
-become_program(int message, int home, const char *command)
+become_program(int message, int home, const char *command, uint64_t processes)
 {
     static const int signals[] = {SIGPIPE, SIGALRM, SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     sigset_t none;
@@ -96,7 +120,7 @@ become_program(int message, int home, const char *command)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    if (dup2(message, 0) == 0 && fchdir(home) == 0)
+    if (limit_processes(processes) && dup2(message, 0) == 0 && fchdir(home) == 0)
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(EXEC_FAILED);
 }
@@ -117,16 +141,31 @@ wait_until_ended(pid_t pid)
     return ready != 0;
 }
 
+/* Has pid, which ends now, neither succeeded nor asked to stop? It is still to be reaped. */
+static bool
+has_failed(pid_t pid)
+{
+    siginfo_t info = {0};
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0)
+        if (errno != EINTR)
+            return true;
+    return info.si_code != CLD_EXITED ||
+           (info.si_status != EXITCODE_OK && info.si_status != EXITCODE_STOP);
+}
+
 static enum exitcode_outcome
 outcome_of(pid_t pid, struct local_result *result)
 {
     int status;
     bool in_time = wait_until_ended(pid);
 
-    if (!in_time) {
-        kill(-pid, SIGKILL); /* its whole session's first group */
+    if (!in_time)
         kill(pid, SIGKILL);
-    }
+    /* What a success leaves in the background may go on. A failure may be repeated every few
+     * minutes, and would leave more each time. While pid is not reaped, nobody else has its
+     * number. */
+    if (has_failed(pid))
+        kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR) {
             local_result_defer_errno(result, "wait for", "the program", "4.3.0");
@@ -145,6 +184,11 @@ enum exitcode_outcome
 program_run(struct local_job *job, int home, const char *command,
             struct local_result *result)
 {
+    uint64_t processes = PROCESSES;
+    if (control_read_number(&processes, "control/maxprocesses") == CONTROL_ERROR) {
+        local_result_defer_errno(result, "read", "control/maxprocesses", "4.3.0");
+        return OUTCOME_TEMPORARY;
+    }
     int message = message_open(&job->message);
     if (message < 0) {
         local_result_defer_errno(result, "open", "the message", "4.3.0");
@@ -152,7 +196,7 @@ program_run(struct local_job *job, int home, const char *command,
     }
     pid_t pid = fork();
     if (pid == 0)
-        become_program(message, home, command);
+        become_program(message, home, command, processes);
     if (pid < 0)
         local_result_defer_errno(result, "fork for", "the program", "4.3.0");
     close(message);

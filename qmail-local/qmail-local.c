@@ -7,7 +7,7 @@
  * stdin   the message, a seekable file; with -S the socket
  * stdout  the report, after the output of programs; with -n the plan, a line each
  * env     QMAILHOME, QMAILQUEUE (for forwards); programs get those of dot-qmail(5)
- * files   <homedir>/.qmail*; the Maildirs and mboxes that they name
+ * files   <homedir>/.qmail*; the Maildirs and mboxes that they name; control/maxprocesses
  * exit    0 delivered; 100 failed for good, or bad usage; 111 failed for now
  * exec    /bin/sh -c for "|program" lines
  * spec    dot-qmail(5), maildir(5), mbox(5)

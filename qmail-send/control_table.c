@@ -35,6 +35,8 @@ static const struct control_file table[] = {
     {"locals", CONTROL_KIND_LIST, "me", "domains that are delivered here"},
     {"maxerrors", CONTROL_KIND_LINE, "100",
      "errors after which an SMTP client is sent away"},
+    {"maxprocesses", CONTROL_KIND_LINE, "1000",
+     "processes a user may have when a program of a .qmail starts more; 0: no limit"},
     {"maxrecipients", CONTROL_KIND_LINE, "1000", "recipients of one SMTP message"},
     {"maxremoterecipients", CONTROL_KIND_LINE, "100",
      "recipients in one remote delivery"},

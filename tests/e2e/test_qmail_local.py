@@ -220,3 +220,51 @@ def test_a_locked_mbox_is_temporary(local):
         child.send_signal(signal.SIGALRM)
         report = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 111 and b"locked" in report and path.stat().st_size == 0
+
+
+@pytest.mark.parametrize("text, want", [(None, "1000 +1000"), ("40", "40 +40"), ("0", None), ("many", None)])
+def test_a_program_has_a_limit_of_processes(local, text, want):
+    """1000 unless control/maxprocesses says otherwise; the user cannot raise it; nonsense is not "no limit"."""
+    (local.home / "control").mkdir()
+    if text:
+        local.write("control/maxprocesses", text + "\n")
+    code, report = local.deliver(default="|grep 'Max processes' /proc/self/limits", env={"QMAILHOME": str(local.home)})
+    assert code == (111 if text == "many" else 0)
+    if text == "many":
+        assert report.startswith("unable to read control/maxprocesses")
+    elif want:
+        assert re.match(f"Max processes +{want} ", report)
+    else:
+        assert not re.match("Max processes +1?000 ", report)
+
+
+def running_in(folder):
+    """Processes that programs of this home have left."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            found += [entry.name] if os.readlink(entry / "cwd") == str(folder) else []
+        except OSError:  # it has ended
+            pass
+    return found
+
+
+def test_a_program_that_starts_too_many_fails_and_leaves_none(local):
+    """Its user gets no more than the limit; the rest of the machine is not concerned."""
+    (local.home / "control").mkdir()
+    local.write("control/maxprocesses", "30\n")
+    bomb = "|i=0; while [ $i -lt 60 ]; do sleep 300 & i=$((i+1)); echo $i >count; done"
+    code, report = local.deliver(default=bomb, env={"QMAILHOME": str(local.home)})
+    assert code == 111 and "fork" in report
+    assert 0 < int((local.home / "count").read_text()) < 30
+    wait_for(lambda: not running_in(local.home), "the end of what it has started")
+
+
+def test_what_a_program_leaves_running(local):
+    """After a success it goes on; a failure, which may come again every few minutes, takes it along."""
+    for code, goes_on in ((0, True), (99, True), (100, False), (1, False)):
+        local.deliver(default=f"|sleep 300 >/dev/null 2>&1 & echo $! >pid; exit {code}")
+        pid = int((local.home / "pid").read_text())
+        if goes_on:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not running_in(local.home), "the end of what it has started")
