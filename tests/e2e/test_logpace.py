@@ -267,7 +267,7 @@ def test_no_line_is_lost_when_the_logger_is_restarted(instance):
             feed.write(50)
             time.sleep(0.01)
 
-    writer = threading.Thread(target=go_on)
+    writer = threading.Thread(target=go_on, daemon=True)
     writer.start()
     try:
         for option in ("-t", "-r", "-h"):
