@@ -1,4 +1,4 @@
-"""Part 3, for real: ext4 on a loop device is shut down in the middle of its work, mounted again, Pennypost is started on it."""
+"""Part 3, for real: an ext4 on a loop device is shut down in the middle of its work, and mounted again."""
 import fcntl
 import os
 import random
@@ -15,10 +15,12 @@ from world import Skipped, Tally, World
 
 SIZE_MIB = 128
 CLIENTS = 6
-EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2  # _IOR('X', 125, __u32): nothing more is written, not even the journal
+# _IOR('X', 125, __u32); nothing more is written, not even what is in the journal's memory
+EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 SIZES = (100, 3000, 60_000)
 # How soon the file system writes without being told to, and in which order.
-OPTIONS = ("data=ordered,commit=300", "data=writeback,commit=1", "data=ordered,commit=1", "data=writeback,commit=300")
+OPTIONS = ("data=ordered,commit=300", "data=writeback,commit=1", "data=ordered,commit=1",
+           "data=writeback,commit=300")
 
 
 class Disk:

@@ -1,10 +1,13 @@
-"""What a power cut may leave: a trace of system calls becomes the states that a journalled file system may be in."""
+"""What a power cut may leave: from a trace of system calls, the states of a journalled file system."""
 import re
 
 HEX = re.compile(r"\\x([0-9a-f]{2})")
+LINE = re.compile(r"(\d+) +([\d.]+) (.*)")  # strace -f -ttt
+LENGTH = re.compile(r", (\d+)\)?$")
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-CALLS = ("openat,open,creat,write,writev,pwrite64,pwritev,ftruncate,truncate,rename,renameat,renameat2,link,linkat,unlink,"
-         "unlinkat,fsync,fdatasync,syncfs,sync,sendto,sendmsg,sendfile,copy_file_range,execve")
+CALLS = ("openat,open,creat,write,writev,pwrite64,pwritev,ftruncate,truncate,rename,renameat,renameat2,"
+         "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,sendto,sendmsg,sendfile,"
+         "copy_file_range,execve")
 
 
 def plain(text):
@@ -35,10 +38,10 @@ def read_calls(lines):
     """All calls that came to an end, in this order; and [(line, pid, exit code)]."""
     open_calls, done, exits = {}, [], []
     for number, line in enumerate(lines):
-        match = re.match(r"(\d+) +(.*)", line)
+        match = LINE.match(line)
         if not match:
             continue
-        pid, rest = match[1], match[2]
+        pid, rest = match[1], match[3]
         if rest.startswith("+++ exited with "):
             exits.append((number, pid, int(rest.split()[3])))
         elif rest.startswith("<... "):
@@ -69,11 +72,12 @@ class File:
 
 
 class Change:
-    """One change: of a name (directories, apply) or of a file (file, offset, data)."""
+    """A change of a name (directories, apply), of a file (file, offset, data), or of its size."""
 
-    def __init__(self, call, directories=(), apply=None, file=None, offset=0, data=None):
+    def __init__(self, call, directories=(), apply=None, file=None, offset=0, data=b"", size=None):
         self.begin, self.end = call.begin, call.end
-        self.directories, self.apply, self.file, self.offset, self.data = directories, apply, file, offset, data
+        self.directories, self.apply, self.file = directories, apply, file
+        self.offset, self.data, self.size = offset, data, size
         self.durable_at = None  # the line at which a flush that covers it had returned
 
 
@@ -87,6 +91,7 @@ class Journal:
         self.changes, self.flushes, self.answers = [], [], {}
         calls, self.exits = read_calls(lines)
         self.programs = {}
+        self.stamps = [float(match[2]) if match else 0 for match in map(LINE.match, lines)]
         for call in sorted(calls, key=lambda c: c.end):
             self.take(call)
         for change in self.changes:
@@ -130,7 +135,8 @@ class Journal:
         elif "O_CREAT" in call.text and path not in self.names:
             self.put(call, path, file)
         elif "O_TRUNC" in call.text:
-            self.changes.append(Change(call, file=self.names[path], data=b"", offset=None))
+            self.changes.append(Change(call, file=self.names[path], size=0))
+            self.names[path].size = 0
 
     on_open = on_openat
 
@@ -190,14 +196,20 @@ class Journal:
         path = call.descriptor()
         if self.is_ours(path):
             file = self.names.setdefault(path, File(0o600))
-            offset = int(re.search(r", (\d+)\)?$", call.text.strip())[1])
+            offset = int(LENGTH.search(call.text.strip())[1])
             self.changes.append(Change(call, file=file, offset=offset, data=call.strings()[0]))
 
     def on_ftruncate(self, call):
-        file = self.names.get(call.descriptor())
+        self.resize(call, self.names.get(call.descriptor()))
+
+    def on_truncate(self, call):
+        self.resize(call, self.names.get(self.path("", call.strings()[0])))
+
+    def resize(self, call, file):
         if file:
-            self.changes.append(Change(call, file=file, data=b"", offset=None))
-            file.size = 0
+            size = int(LENGTH.search(call.text.strip())[1])
+            self.changes.append(Change(call, file=file, size=size))
+            file.size = size  # where the next write goes
 
     def on_sendfile(self, call):
         file = self.names.get(call.descriptor())
@@ -209,7 +221,7 @@ class Journal:
         if file.unknown and file.paths:
             raise ValueError("data came into a file by a call that the model does not know: " + file.unknown)
 
-    on_copy_file_range = on_sendfile
+    on_copy_file_range = on_pwritev = on_sendfile
 
     # -- flushes ----------------------------------------------------------------------------
 
@@ -238,6 +250,10 @@ class Journal:
 
     def on_execve(self, call):
         self.programs[call.pid] = call.strings()[0].decode().rpartition("/")[2]
+
+    def time_of(self, cut):
+        """When line `cut` was about to come, in seconds since 1970."""
+        return self.stamps[min(cut, len(self.stamps)) - 1]
 
     # -- states -----------------------------------------------------------------------------
 
@@ -284,11 +300,11 @@ class Journal:
                     data = data[:chance.randrange(len(data) + 1)]
                 if kind == 2 and change.offset == len(content):  # blocks were allocated, and not written
                     data = bytes(len(data))
-        if change.offset is None:
-            content.clear()
-            return
-        if len(content) < change.offset:
-            content.extend(bytes(change.offset - len(content)))
+        end = change.size if change.size is not None else change.offset
+        if len(content) < end:
+            content.extend(bytes(end - len(content)))
+        if change.size is not None:
+            del content[end:]
         content[change.offset:change.offset + len(data)] = data
 
     def acknowledged(self, cut):

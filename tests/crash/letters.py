@@ -1,7 +1,7 @@
-"""Numbered messages to every kind of recipient: did each get its own, or the sender a notice, after a power cut?
+"""Numbered messages to every kind of recipient, for the power cuts: did each arrive, or a notice come back?
 
-alice, bob: Maildirs; exactly once. far: at another server. late: at one that refuses for now. nobody: no such
-user; the sender has a Maildir, and gets a notice. What leaves Maildirs comes at least once: a cut may repeat it.
+alice, bob: Maildirs, exactly once. far: at another server; late: at one that refuses for now; nobody: no such
+user, the sender has a Maildir and gets a notice. These three at least once: a cut may repeat them.
 """
 import itertools
 import re

@@ -1,20 +1,23 @@
-"""Part 3: power cuts. What a run did to the disk is recorded; Pennypost is started on what a cut may leave of it."""
+"""Part 3: power cuts. A run's changes of the disk are recorded; Pennypost is started on what a cut leaves."""
+import hashlib
 import os
 import random
-import re
+import smtplib
 import subprocess
 import threading
 import time
+from collections import Counter
 
 from instance import run, wait_for
 from journal import CALLS, Journal
+from letters import LATE, SENDER, Letters, name_of
 from world import Tally, World
 
-USERS = ("alice", "bob")
 MODES = ("none", "journal", "wild", "wild", "all")
-TAKING_MODES = ("none", "wild", "wild")  # while messages are taken in from queue/drop, at every change and flush
+TAKING_MODES = ("none", "wild", "wild")  # a sample of its own: while messages are taken in from queue/drop
 PARTS = ("mess", "bounce", "drop", "taking", "bad")
 SIZES = (300, 3000, 60_000, 300)
+MESSAGES = 17
 HUGE = 2_500_000  # does not fit into a memfd: it comes through queue/drop
 
 
@@ -24,16 +27,17 @@ class Lab:
     def __init__(self, programs):
         self.world = World(programs, start=False)
         self.one = self.world.one
+        self.letters = Letters(self.one)
         self.queue = self.one.home / "queue"
-        self.boxes = [self.one.user_home(user) / "Maildir" for user in USERS]
+        self.boxes = self.letters.boxes()
         self.owner = (self.queue / "mess").stat()
         self.trace = self.one.folder / "trace"
-        self.count = 0
+        self.times = {}  # address: what the peers had in the run, as [(moment, name)]
+        self.tried = set()  # states, and what was promised in them
 
-    def message(self, size):
-        self.count += 1
-        name = f"p{self.count}"
-        return f"Subject: n{name}n\n\n" + f"{name} line\n" * (size // (len(name) + 6) + 1) + f"end {name}\n"
+    def close(self):
+        self.letters.close()
+        self.world.close()
 
     # -- the run ----------------------------------------------------------------------------
 
@@ -41,14 +45,17 @@ class Lab:
         """Two messages while nothing runs; then the start, and traffic. returns the Journal"""
         script = ["set -e"]
         for i in range(2):
-            (self.one.folder / f"m{i}").write_text(self.message(500))
-            (self.one.folder / f"e{i}").write_bytes(self.envelope())
-            script.append(f"{self.one.home}/bin/qmail-queue <{self.one.folder}/m{i} 1<{self.one.folder}/e{i}")
+            _, text, recipients = self.letters.new(500)
+            (self.one.folder / f"m{i}").write_text(text)
+            (self.one.folder / f"e{i}").write_bytes(envelope(recipients))
+            files = f"<{self.one.folder}/m{i} 1<{self.one.folder}/e{i}"
+            script.append(f"{self.one.home}/bin/qmail-queue {files}")
         script.append(f"exec s6-svscan {self.one.home}/service")
+        self.letters.is_refusing = True
         with open(self.one.folder / "s6-svscan.log", "ab") as log:
             self.one.scanner = subprocess.Popen(
-                ["strace", "-f", "-y", "-xx", "-s", "4000000", "-e", f"trace={CALLS}", "-o", self.trace,
-                 "sh", "-c", "\n".join(script)],
+                ["strace", "-f", "-ttt", "-y", "-xx", "-s", "4000000", "-e", f"trace={CALLS}",
+                 "-o", self.trace, "sh", "-c", "\n".join(script)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=self.one.env, cwd="/")
         self.one.wait_ready()
@@ -57,25 +64,34 @@ class Lab:
             thread.start()
         for thread in threads:
             thread.join()
-        self.one.wait_empty()
-        time.sleep(1.5)  # the last flushes
+        self.deliver_the_rest()
         run("s6-svscanctl", "-t", self.one.home / "service", check=False)
         self.one.scanner.wait(30)
         self.one.scanner = None
+        self.times = {address: list(peer.messages.times)
+                      for address, peer in self.letters.peers.items()}
         with open(self.trace, encoding="ascii", errors="replace") as file:
             lines = file.read().splitlines()
         self.trace.unlink()
         return Journal(lines, self.one.home, [self.queue, *self.boxes])
 
-    def envelope(self):
-        return b"Fs@remote.example\0" + b"".join(f"T{u}@me.example\0".encode() for u in USERS) + b"\0"
+    def deliver_the_rest(self):
+        """What was refused, once all of it was tried."""
+        late = sum(LATE in self.letters.recipients(f"p{i}") for i in range(MESSAGES))
+        self.one.wait_log(": deferral: ", count=late)
+        wait_for(lambda: len(self.one.queue_files()) == late, "the end of the first deliveries")
+        self.letters.is_refusing = False
+        time.sleep(0.2)
+        self.world.doqueue()
+        self.one.wait_empty()
+        time.sleep(1.5)  # the last flushes
 
     def traffic(self, count):
-        import smtplib
         with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=60) as smtp:
             for i in range(count):
                 size = HUGE if count == 3 and i == 1 else SIZES[i]
-                smtp.sendmail("s@remote.example", [f"{u}@me.example" for u in USERS], self.message(size))
+                _, text, recipients = self.letters.new(size)
+                smtp.sendmail(SENDER, recipients, text)
 
     # -- a state ----------------------------------------------------------------------------
 
@@ -84,10 +100,7 @@ class Lab:
             for file in (self.queue / part).rglob("*"):
                 if not file.is_dir():
                     file.unlink()
-        for box in self.boxes:
-            for part in ("new", "cur", "tmp"):
-                for file in (box / part).iterdir():
-                    file.unlink()
+        self.letters.forget()
 
     def lay_out(self, state):
         """Make the files of a state as their owners had them."""
@@ -104,7 +117,8 @@ class Lab:
             if path.startswith(str(self.queue)):
                 owner = (0, 0) if "/drop/" in path else (self.owner.st_uid, self.owner.st_gid)
             else:
-                owner = next(self.one.users[u][:2] for u, b in zip(USERS, self.boxes) if path.startswith(str(b)))
+                owner = next((uid, gid) for uid, gid, home in self.one.users.values()
+                             if path.startswith(f"{home}/"))
             os.chown(path, *owner)
 
     def services(self, what, *options):
@@ -112,39 +126,55 @@ class Lab:
             self.one.run("s6-svc", *options, what, self.one.home / "service" / service, check=False)
 
     def try_state(self, tally, journal, cut, mode, chance):
+        state = journal.state(cut, mode, chance)
+        accepted = frozenset(name_of(bytes(file.content)) for file in journal.acknowledged(cut))
+        moment = journal.time_of(cut)
+        earlier = Counter((address, name) for address, times in self.times.items()
+                          for then, name in times if then < moment)
+        mark = digest(state, accepted, earlier)
+        if mark in self.tried:
+            return
+        self.tried.add(mark)
         self.services("-d", "-wd", "-T", "20000")
-        wait_for(lambda: not self.one.processes("qmail-local"), "the end of the deliveries")
-        self.lay_out(journal.state(cut, mode, chance))
+        wait_for(lambda: not self.one.processes("qmail-local") + self.one.processes("qmail-remote"),
+                 "the end of the deliveries")
+        self.lay_out(state)
         tally.cases += 1
         tally.hit += 1
         self.services("-u")
-        self.check(tally, f"cut at {cut}, {mode}", [f.content for f in journal.acknowledged(cut)])
-
-    def check(self, tally, case, accepted):
+        case = f"cut at {cut}, {mode}"
         left = self.world.settle()
         if left:
             tally.fault(case, f"stuck: {left}\n{self.one.tail()}")
-        tally.accepted += len(accepted)
-        names = {name_of(bytes(content)) for content in accepted}
-        for user, box in zip(USERS, self.boxes):
-            found = [(f, f.read_bytes()) for part in ("new", "cur") for f in (box / part).iterdir()]
-            got = [name_of(text) for _, text in found]
-            for file, text in found:
-                if not text.rstrip(b"\n").endswith(b"end " + name_of(text)):
-                    tally.fault(case, f"half a message in {file}: {len(text)} bytes {text[-30:]!r}")
-            for name in names - set(got):
-                tally.lost += 1
-                tally.fault(case, f"lost: {name.decode()} for {user}\n{self.one.tail()}")
-            for name in set(got):
-                if got.count(name) > 1:
-                    tally.twice += 1
-                    tally.fault(case, f"{name.decode()} is {got.count(name)} times in the Maildir of {user}\n"
-                                f"{self.one.tail()}")
+        self.letters.check(tally, case, accepted, earlier)
 
 
-def name_of(text):
-    match = re.search(rb"Subject: n(\S+)n\n", text[:3000])
-    return match[1] if match else b"?"
+def envelope(recipients):
+    return f"F{SENDER}\0".encode() + b"".join(b"T" + r.encode() + b"\0" for r in recipients) + b"\0"
+
+
+def digest(state, *more):
+    """The same for the same files; names of inodes are not part of it."""
+    links = {}
+    text = hashlib.sha256()
+    for path, (bits, content, identity) in sorted(state.items()):
+        text.update(repr((path, bits, len(content), links.setdefault(identity, path))).encode())
+        text.update(content)
+    text.update(repr([sorted(each) for each in more]).encode())
+    return text.digest()
+
+
+def all_cases(journal):
+    """Every moment at which the disk may have changed, in every way."""
+    return [(cut, mode) for cut in journal.ends for mode in MODES]
+
+
+def sample(journal, chance):
+    """A few of them, over the run and while messages are taken in from queue/drop."""
+    cuts = journal.ends
+    taking = [(cut, mode) for cut in journal.ends_at("/queue/taking") for mode in TAKING_MODES]
+    return [(cuts[int((i + chance.random()) * len(cuts) / 5)], MODES[i % len(MODES)]) for i in range(5)] + \
+        chance.sample(taking, min(3, len(taking)))
 
 
 def power(programs, is_short, names=None):
@@ -154,20 +184,20 @@ def power(programs, is_short, names=None):
     chance = random.Random(random.random())
     try:
         journal = lab.record()
-        cuts = journal.ends
-        complete = sum(1 for _ in journal.acknowledged(10 ** 9))
-        print(f"  recorded: {len(journal.changes)} changes, {len(journal.flushes)} flushes, {complete} messages accepted",
-              flush=True)
-        if complete < 17:
-            tally.fault("the run", f"only {complete} of 17 messages are in the trace")
-        lab.world.one.start()
-        many = 5 if is_short else 150
-        cases = [(cuts[int((i + chance.random()) * len(cuts) / many)], MODES[i % len(MODES)]) for i in range(many)]
-        taking = [(cut, mode) for cut in journal.ends_at("/queue/taking") for mode in TAKING_MODES]
-        cases += chance.sample(taking, min(3, len(taking))) if is_short else taking
-        for cut, mode in cases:
+        complete = {name_of(bytes(file.content)) for file in journal.acknowledged(10 ** 9)}
+        cases = sample(journal, chance) if is_short else all_cases(journal)
+        print(f"  recorded: {len(journal.changes)} changes, {len(journal.flushes)} flushes, "
+              f"{len(complete)} messages accepted; {len(cases)} states", flush=True)
+        if len(complete) < MESSAGES:
+            tally.fault("the run", f"only {len(complete)} of {MESSAGES} messages are in the trace")
+        lab.one.start()
+        for number, (cut, mode) in enumerate(cases):
+            if number % 200 == 199:
+                print(f"  {number + 1} states, {tally.cases} of them unlike", flush=True)
             lab.try_state(tally, journal, cut + 1, mode, chance)
     finally:
-        lab.world.close()
+        lab.close()
     print(tally.line(), flush=True)
+    if tally.cases < len(cases):
+        print(f"  {len(cases) - tally.cases} more were like one of them", flush=True)
     return [tally]
