@@ -19,11 +19,14 @@ import power  # noqa: E402
 import syscalls  # noqa: E402
 import torn  # noqa: E402
 import twice  # noqa: E402
+from world import DETAILS, Skipped  # noqa: E402
 from instance import install_programs, remove_tree, require_own_network  # noqa: E402
-from world import Skipped  # noqa: E402
 
-PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cut": cut.real_cut, "torn": torn.torn,
-         "twice": twice.twice, "abuse": abuse.abuse}
+PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cut": cut.real_cut,
+         "torn": torn.torn, "twice": twice.twice, "abuse": abuse.abuse}
+# What may stand behind PART:
+NAMES = {"kill": list(syscalls.CHAIN), "fail": list(syscalls.CHAIN),
+         "abuse": [case.__name__ for case in abuse.CASES]}
 
 
 def report(name, tallies):
@@ -38,23 +41,39 @@ def report(name, tallies):
     return not faults
 
 
-def main():
+def arguments():
+    """Checked: wrong names end the program before anything is started."""
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("parts", nargs="*")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
+    chosen = []
+    for part in options.parts or PARTS:
+        name, _, names = part.partition(":")
+        if name not in PARTS:
+            parser.error(f"no part {name}; there are {', '.join(PARTS)}")
+        wrong = set(names.split(",") if names else ()) - set(NAMES.get(name, ()))
+        if wrong:
+            parser.error(f"{name} has no {', '.join(sorted(wrong))}; "
+                         f"there are {', '.join(NAMES.get(name, ['only all of it']))}")
+        chosen.append((name, [names.split(",")] if names else []))
+    options.parts = chosen
+    return options
+
+
+def main():
+    options = arguments()
     why = require_own_network()
     if why:
         sys.exit(f"crash.py: {why}: run `make crash`")
     random.seed(options.seed)
+    DETAILS.unlink(missing_ok=True)
     print(f"seed {options.seed}", flush=True)
     programs = install_programs()
     good = True
     try:
-        for part in options.parts or PARTS:
-            name, _, names = part.partition(":")
-            extra = [names.split(",")] if names else []
+        for name, extra in options.parts:
             try:
                 good &= report(name, PARTS[name](programs, options.short, *extra))
             except Skipped as reason:

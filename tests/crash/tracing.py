@@ -6,15 +6,21 @@ that file away: so it happens once, and the next process of that name is an ordi
 import os
 import re
 import shutil
+import signal
+import subprocess
+import threading
 import time
+
+from instance import PATIENCE
 
 SCRIPT = """#!/bin/sh
 if [ -e {armed}/{name} ] && /bin/mv {armed}/{name} {armed}/{name}.now 2>/dev/null; then
   read -r options <{armed}/{name}.now
-  exec /usr/bin/strace -D -o {armed}/{name}.trace $options {real} "$@"
+  exec /usr/bin/strace -D -b execve -o {armed}/{name}.trace $options {real} "$@"
 fi
 exec {real} "$@"
 """
+FORKS = ("fork", "vfork", "clone", "clone3")
 
 
 class Trap:
@@ -34,6 +40,7 @@ class Trap:
         self.real.parent.mkdir(exist_ok=True)
         if not self.real.exists():
             shutil.copy2(one.home / "bin" / name, self.real)
+        self.hunt, self.child_trace = None, self.armed / (name + ".child.trace")
         self.install(SCRIPT.format(armed=self.armed, name=name, real=self.real))
 
     def install(self, text):
@@ -48,45 +55,145 @@ class Trap:
         os.rename(new, self.one.home / "bin" / self.name)
 
     def arm(self, options):
+        """The next process of this name runs under strace with these options."""
+        self.disarm()
         for end in (".now", ".trace"):
             (self.armed / (self.name + end)).unlink(missing_ok=True)
+        self.child_trace.unlink(missing_ok=True)
         new = self.armed / (self.name + ".new")
         new.write_text(options + "\n")
         new.chmod(0o666)
         os.rename(new, self.armed / self.name)
 
+    def arm_child(self, nth, first, options):
+        """The nth process that the next process of this name forks runs under strace with these options.
+        first: the first call of all those children; there `strace -f` stops each."""
+        self.arm(f"-f -I 2 -e trace={first},{','.join(FORKS)} -e inject={first}:signal=SIGSTOP:when=1")
+        self.hunt = Hunt(self, nth, options)
+
     def disarm(self):
         (self.armed / self.name).unlink(missing_ok=True)
+        if self.hunt:
+            self.hunt.end()
+            self.hunt = None
 
     def is_armed(self):
         return (self.armed / self.name).exists()
 
-    def trace(self):
+    def main_trace(self):
         try:
             return (self.armed / (self.name + ".trace")).read_text(errors="replace")
         except FileNotFoundError:
             return ""
+
+    def trace(self):
+        """What strace wrote of the process that is aimed at."""
+        if not self.hunt:
+            return self.main_trace()
+        return self.child_trace.read_text(errors="replace") if self.child_trace.exists() else ""
 
     def has_struck(self):
         """Was the call reached that goes wrong?"""
         text = self.trace()
         return "+++ killed by SIGKILL" in text or "(INJECTED)" in text
 
-    def wait_started(self, seconds=10):
-        deadline = time.monotonic() + seconds
+    def wait_started(self):
+        """Until the program runs, and the child that is aimed at has its own strace."""
+        deadline = time.monotonic() + PATIENCE
         while self.is_armed() and time.monotonic() < deadline:
             time.sleep(0.01)
-        return not self.is_armed()
+
+    def wait_struck(self, seconds):
+        deadline = time.monotonic() + seconds
+        while not self.has_struck() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.has_struck()
+
+
+class Hunt(threading.Thread):
+    """Hands the nth child of a traced program over to a strace of its own, and lets all others go on."""
+
+    def __init__(self, trap, nth, options):
+        super().__init__(daemon=True)
+        self.trap, self.nth, self.options = trap, nth, options
+        self.strace, self.is_over, self.released = None, False, set()
+        self.start()
+
+    def run(self):
+        while not self.is_over:
+            text = self.trap.main_trace()
+            children = forks(text)
+            for pid in stopped(text):
+                if pid in self.released:
+                    continue
+                if len(children) >= self.nth and pid == children[self.nth - 1]:
+                    self.hand_over(pid)
+                    return
+                if pid in children:
+                    self.release(pid)
+            time.sleep(0.003)
+
+    def release(self, pid):
+        self.released.add(pid)
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def hand_over(self, pid):
+        both = tracer(pid)
+        if both:
+            os.kill(both, signal.SIGTERM)  # it lets go of all
+        while tracer(pid):
+            time.sleep(0.002)
+        self.strace = subprocess.Popen(
+            ["strace", "-b", "execve", "-o", str(self.trap.child_trace), *self.options.split(), "-p", str(pid)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not tracer(pid) and self.strace.poll() is None:
+            time.sleep(0.002)
+        for child in {pid, *stopped(self.trap.main_trace()), *forks(self.trap.main_trace())}:
+            self.release(child)
+
+    def end(self):
+        self.is_over = True
+        self.join()
+        if self.strace:
+            self.strace.terminate()
+            self.strace.wait()
+
+
+def tracer(pid):
+    """Who traces a process: a process id, or 0."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+            return int(re.search(r"^TracerPid:\s*(\d+)", status.read(), re.M)[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def stopped(trace):
+    return [int(pid) for pid in re.findall(r"^(\d+) +--- stopped by SIGSTOP", trace, re.M)]
+
+
+def forks(trace):
+    """The processes that the program itself has forked, in order, by a trace made with -f."""
+    main = re.match(r"\d+", trace)
+    pattern = rf"^{main[0]} +(?:<\.\.\. )?(?:{'|'.join(FORKS)})\b.* = (\d+)$" if main else "^$"
+    return [int(pid) for pid in re.findall(pattern, trace, re.M) if pid]
 
 
 def calls(trace):
-    """The system calls of a trace made with -f: {pid: [name, ...]}, the program itself first."""
+    """The system calls of a trace made with -f: [[name, ...], ...], the program itself first, then its
+    children in the order of their forks, each until it becomes another program."""
     found = {}
     for line in trace.splitlines():
         match = re.match(r"(\d+) +([a-z0-9_]+)\(", line)
-        if match:
+        if match and match[2] != "restart_syscall":
             found.setdefault(int(match[1]), []).append(match[2])
-    return found
+    if not found:
+        return []
+    main = next(iter(found))
+    return [found[main][1:]] + [found.get(child, []) for child in forks(trace)]
 
 
 def ordinals(names):

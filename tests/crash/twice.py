@@ -6,7 +6,6 @@ from tracing import Trap
 from world import Tally, World
 
 
-
 def move_to_cur(box):
     """What a mail reader does with a new message it has shown."""
     for file in (box / "new").iterdir():

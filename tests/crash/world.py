@@ -1,16 +1,16 @@
 """A Pennypost that gets broken, a peer that takes mail, and the question whether anything was lost."""
 import os
 import smtplib
+import subprocess
 import time
 from pathlib import Path
 
-from instance import SERVICES, Instance, remove_tree
+from instance import PATIENCE, SERVICES, Instance, remove_tree
 from smtp_peer import Peer
 
 SINK_PORT = 2526
-PATIENCE = 20  # seconds until everything must have come to rest after a crash
 DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
-DROP_PATIENCE = 100
+DROP_PATIENCE = PATIENCE + 40
 LOCAL, REMOTE = "alice@me.example", "bob@sink.example"
 NOBODY, SENDER = "nobody@me.example", "carol@sink.example"  # the notice goes to our peer
 NOTICE = b"This is the qmail-send program"
@@ -25,6 +25,7 @@ class Sent:
         self.acknowledged = False
         self.answer = ""  # code and text, or why there was none
         self.is_permanent = False
+        self.is_hung = False  # no answer at all
 
 
 class Skipped(Exception):
@@ -62,7 +63,7 @@ class World:
         self.one.control("smtproutes", f"sink.example:127.0.0.1:{SINK_PORT}")
         self.one.control("sessionidle", "1")
         self.sink = Peer("127.0.0.1", SINK_PORT)
-        self.count = 0
+        self.count, self.user = 0, "alice"
         if start:
             self.one.start()
 
@@ -80,11 +81,10 @@ class World:
         body = (f"line {name} of the body\n" * (size // 24 + 1)) + f"end {name}\n"
         return Sent(name, f"Subject: n{name}n\n\n{body}", **where)
 
-    @staticmethod
-    def recipients(sent):
-        return [LOCAL] * sent.local + [REMOTE] * sent.remote + [NOBODY] * sent.bounce
+    def recipients(self, sent):
+        return [f"{self.user}@me.example"] * sent.local + [REMOTE] * sent.remote + [NOBODY] * sent.bounce
 
-    def by_smtp(self, sent, timeout=30):
+    def by_smtp(self, sent, timeout=PATIENCE):
         """Send it; what was said is in sent.answer."""
         try:
             with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=timeout) as smtp:
@@ -102,11 +102,16 @@ class World:
             sent.answer, sent.is_permanent = f"{reply.smtp_code} {reply.smtp_error}", reply.smtp_code >= 500
         except (OSError, smtplib.SMTPException) as error:
             sent.answer = sent.answer or f"connection: {error}"
+            sent.is_hung = "timed out" in str(error)
         return sent
 
     def by_queue(self, sent):
         """Send it with bin/qmail-queue."""
-        code = self.one.inject(sent.text.encode(), SENDER, *self.recipients(sent), check=False)
+        try:
+            code = self.one.inject(sent.text.encode(), SENDER, *self.recipients(sent), check=False)
+        except subprocess.TimeoutExpired:
+            sent.answer, sent.is_hung = "no end of qmail-queue", True
+            return sent
         sent.acknowledged, sent.answer = code == 0, f"exit {code}"
         sent.is_permanent = code > 0 and code not in TEMPORARY
         return sent
@@ -114,13 +119,13 @@ class World:
     # -- what arrived -----------------------------------------------------------------------
 
     def box(self):
-        return self.one.user_home("alice") / "Maildir"
+        return self.one.user_home(self.user) / "Maildir"
 
     def arrived(self, sent):
         """How often it is in the Maildir, how often the peer has it and how often a notice of its failure,
         and whether one is incomplete."""
         mark = f"Subject: n{sent.name}n\n".encode()
-        local = [m for m in self.one.maildir("alice") if mark in m]
+        local = [m for m in self.one.maildir(self.user) if mark in m]
         peer = [m for m in self.sink.messages if mark.replace(b"\n", b"\r\n") in m]
         notices = [m for m in peer if NOTICE in m]
         remote = [m for m in peer if NOTICE not in m]
@@ -193,21 +198,32 @@ class World:
             tally.accepted += sent.acknowledged
             if sent.acknowledged and (local < sent.local or remote < sent.remote or notices < sent.bounce):
                 tally.lost += 1
-                tally.fault(case, f"lost: {sent.name} local {local} remote {remote} bounced {notices}\n{self.one.tail()}")
+                tally.fault(case, f"lost: {sent.name} local {local} remote {remote} bounced {notices}\n"
+                            f"{self.one.tail()}")
             if torn:
                 tally.fault(case, f"half a message: {sent.name}")
             if local > 1:
                 tally.twice += 1
                 tally.fault(case, f"{sent.name} is {local} times in the Maildir")
             tally.twice_remote += remote > 1 or notices > 1
+            if sent.is_hung:
+                tally.fault(case, f"hangs: {sent.answer}\n{self.one.tail()}")
             if sent.is_permanent:
                 tally.fault(case, f"permanent failure for a passing trouble: {sent.answer}")
         if left:  # the next case begins clean
             self.purge()
         self.forget()
 
+    def begin_anew(self):
+        """After a fault: everything is stopped, the queue emptied, everything started."""
+        self.one.stop()
+        for name in self.left():
+            (self.one.home / "queue" / name).unlink(missing_ok=True)
+        self.forget()
+        self.one.start()
+
     def purge(self):
-        self.one.run("s6-svc", "-wd", "-T", "20000", "-d", self.one.home / "service/qmail-send", check=False)
+        self.one.run("s6-svc", "-wd", "-T", PATIENCE * 1000, "-d", self.one.home / "service/qmail-send", check=False)
         for name in self.left():
             (self.one.home / "queue" / name).unlink(missing_ok=True)
         self.one.run("s6-svc", "-u", self.one.home / "service/qmail-send", check=False)
@@ -221,7 +237,7 @@ class World:
             self.one.kill("qmail-local")
             sent = self.by_smtp(self.new(remote=False))
             self.check(tally, "sweep", [sent])
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE
             while self.temporary() and time.monotonic() < deadline:
                 time.sleep(0.1)
         if self.temporary():
