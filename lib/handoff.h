@@ -38,8 +38,7 @@ struct handoff_parts {
 
 /* What was received. Start with all zero; the storage is reused by the next receive. */
 struct handoff {
-    size_t
-        room; /* bytes that a packet may have, by who knows that they are few; 0: the most */
+    size_t room; /* bytes of the longest packet, by who knows it; 0: any */
     stralloc packet;
     size_t strings_len;
     const char *body; /* points into packet */

@@ -16,7 +16,6 @@
 #include "trigger.h"
 
 /* qmail-queued's event loop. */
-
 enum { SERVER_ROLES = 3, SERVER_BUFFER = SPOOL_MEMFD_MAX };
 
 /* What an event is about, beyond the clients' numbers. */
@@ -61,8 +60,7 @@ struct server {
     int64_t settled_next_s; /* when to write it again */
     int64_t keeper_again_s; /* when to start another keeper */
     int64_t reported_s;     /* when an error was last logged */
-    bool is_verified, is_accepting, is_stopping;
-    bool accept_pauses; /* for one CHORE_MS */
+    bool is_verified, is_accepting, is_stopping, accept_pauses; /* for one CHORE_MS */
 };
 
 /* Serve until SIGTERM. Current directory: the home.

@@ -222,13 +222,15 @@ def test_a_locked_mbox_is_temporary(local):
     assert child.returncode == 111 and b"locked" in report and path.stat().st_size == 0
 
 
-@pytest.mark.parametrize("text, want", [(None, "1000 +1000"), ("40", "40 +40"), ("0", None), ("many", None)])
+@pytest.mark.parametrize("text, want", [
+    (None, "1000 +1000"), ("40", "40 +40"), ("0", None), ("many", None)])
 def test_a_program_has_a_limit_of_processes(local, text, want):
     """1000 unless control/maxprocesses says otherwise; the user cannot raise it; nonsense is not "no limit"."""
     (local.home / "control").mkdir()
     if text:
         local.write("control/maxprocesses", text + "\n")
-    code, report = local.deliver(default="|grep 'Max processes' /proc/self/limits", env={"QMAILHOME": str(local.home)})
+    code, report = local.deliver(default="|grep 'Max processes' /proc/self/limits",
+                                 env={"QMAILHOME": str(local.home)})
     assert code == (111 if text == "many" else 0)
     if text == "many":
         assert report.startswith("unable to read control/maxprocesses")
