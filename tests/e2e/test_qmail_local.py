@@ -225,7 +225,8 @@ def test_a_locked_mbox_is_temporary(local):
 @pytest.mark.parametrize("text, want", [
     (None, "1000 +1000"), ("40", "40 +40"), ("0", None), ("many", None)])
 def test_a_program_has_a_limit_of_processes(local, text, want):
-    """1000 unless control/maxprocesses says otherwise; the user cannot raise it; nonsense is not "no limit"."""
+    """1000 unless control/maxprocesses says otherwise, and the user cannot raise it; nonsense there is not
+    "no limit"."""
     (local.home / "control").mkdir()
     if text:
         local.write("control/maxprocesses", text + "\n")
