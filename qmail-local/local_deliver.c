@@ -57,8 +57,12 @@ deliver_to_open_maildir(struct delivery *delivery, const struct maildir *maildir
     const struct local_job *job = delivery->job;
     stralloc temporary = STRALLOC_ZERO;
 
-    if (job->may_repeat && maildir_has(maildir, name))
+    enum maildir_presence presence =
+        job->may_repeat ? maildir_look(maildir, name) : MAILDIR_ABSENT;
+    if (presence == MAILDIR_PRESENT)
         return true;
+    if (presence == MAILDIR_UNREADABLE)
+        return local_result_defer_errno(delivery->result, "read", path, "4.3.0");
     /* its own name in tmp/: the same recipient, given twice, may be in work in another
      * process at this moment */
     if (!text_copy(&temporary, name) || !text_append(&temporary, ",P") ||

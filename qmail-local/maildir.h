@@ -61,8 +61,14 @@ int maildir_write(const struct maildir *maildir, const char *name,
 enum maildir_publish_status maildir_publish(const struct maildir *maildir,
                                             const char *temporary, const char *name);
 
+enum maildir_presence {
+    MAILDIR_UNREADABLE, /* errno */
+    MAILDIR_ABSENT,
+    MAILDIR_PRESENT,
+};
+
 /* Is a file called name, perhaps with flags after ':', in new/ or cur/? Reads both. */
-bool maildir_has(const struct maildir *maildir, const char *name);
+enum maildir_presence maildir_look(const struct maildir *maildir, const char *name);
 
 /* List what is in new/ and cur/, as sorted hashes of the names without flags: who is not in
  * the list is not there (but for what comes later); who is may be there.

@@ -37,7 +37,11 @@ maildir_batch_add(struct maildir_batch *batch, struct maildir_slot *slot,
     if (!text_copy_bytes(&file->name, name->s, name->len))
         return false;
     file->fd = -1;
-    if (!job->may_repeat || !maildir_cache_has(slot, name->s)) {
+    enum maildir_presence presence =
+        job->may_repeat ? maildir_cache_look(slot, name->s) : MAILDIR_ABSENT;
+    if (presence == MAILDIR_UNREADABLE)
+        return false;
+    if (presence == MAILDIR_ABSENT) {
         file->fd = maildir_write(&slot->maildir, name->s, lines, &job->message);
         if (file->fd < 0)
             return false;

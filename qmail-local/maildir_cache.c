@@ -129,14 +129,14 @@ maildir_cache_get(struct maildir_cache *cache, int home, const char *home_path,
     return slot;
 }
 
-bool
-maildir_cache_has(struct maildir_slot *slot, const char *name)
+enum maildir_presence
+maildir_cache_look(struct maildir_slot *slot, const char *name)
 {
     if (!slot->knows_names)
         slot->knows_names = maildir_list(&slot->maildir, &slot->names, &slot->name_count);
     if (slot->knows_names && !maildir_list_has(slot->names, slot->name_count, name))
-        return false;
-    return maildir_has(&slot->maildir, name);
+        return MAILDIR_ABSENT;
+    return maildir_look(&slot->maildir, name);
 }
 
 void

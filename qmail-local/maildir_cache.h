@@ -38,8 +38,8 @@ struct maildir_cache {
 struct maildir_slot *maildir_cache_get(struct maildir_cache *cache, int home,
                                        const char *home_path, const char *path);
 
-/* As maildir_has(), by a list of names that was made when this was first asked. */
-bool maildir_cache_has(struct maildir_slot *slot, const char *name);
+/* As maildir_look(), by a list of names that was made when this was first asked. */
+enum maildir_presence maildir_cache_look(struct maildir_slot *slot, const char *name);
 
 /* Forget all lists of names, because something was delivered that may be tried again. */
 void maildir_cache_forget_names(struct maildir_cache *cache);

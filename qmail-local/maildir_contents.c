@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "next_entry.h"
 #include "text.h"
 
 static bool
@@ -45,12 +46,12 @@ add_directory(struct maildir_contents *contents, const char *name)
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory)
         return false;
-    while (ok && (entry = readdir(directory)))
+    while (ok && (entry = next_entry(directory)))
         ok = entry->d_name[0] == '.' || add_entry(contents, name, entry->d_name);
     int saved = errno;
     closedir(directory);
     errno = saved;
-    return ok;
+    return ok && saved == 0;
 }
 
 static int

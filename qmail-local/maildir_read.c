@@ -9,6 +9,8 @@
 
 #include <sys/stat.h>
 
+#include "next_entry.h"
+
 static DIR *
 open_directory(int base, const char *name)
 {
@@ -19,29 +21,39 @@ open_directory(int base, const char *name)
     return directory;
 }
 
-static bool
-directory_has(int base, const char *directory_name, const char *name)
+static void
+close_directory(DIR *directory)
+{
+    int saved = errno;
+    closedir(directory);
+    errno = saved;
+}
+
+static enum maildir_presence
+look_into(int base, const char *directory_name, const char *name)
 {
     size_t len = strlen(name);
     const struct dirent *entry;
-    bool found = false;
     DIR *directory = open_directory(base, directory_name);
 
     if (!directory)
-        return false;
-    while (!found && (entry = readdir(directory)))
-        found = strncmp(entry->d_name, name, len) == 0 &&
-                (entry->d_name[len] == '\0' || entry->d_name[len] == ':');
-    closedir(directory);
-    return found;
+        return errno == ENOENT ? MAILDIR_ABSENT : MAILDIR_UNREADABLE;
+    while ((entry = next_entry(directory)))
+        if (strncmp(entry->d_name, name, len) == 0 &&
+            (entry->d_name[len] == '\0' || entry->d_name[len] == ':'))
+            break;
+    close_directory(directory);
+    if (entry)
+        return MAILDIR_PRESENT;
+    return errno ? MAILDIR_UNREADABLE : MAILDIR_ABSENT;
 }
 
-bool
-maildir_has(const struct maildir *maildir, const char *name)
+enum maildir_presence
+maildir_look(const struct maildir *maildir, const char *name)
 {
     /* in this order: a reader moves files from new/ to cur/ meanwhile */
-    return directory_has(maildir->base, "new", name) ||
-           directory_has(maildir->base, "cur", name);
+    enum maildir_presence presence = look_into(maildir->base, "new", name);
+    return presence == MAILDIR_ABSENT ? look_into(maildir->base, "cur", name) : presence;
 }
 
 /* The name as it was in new/: what follows ':' are flags. */
@@ -77,7 +89,7 @@ list_directory(struct list *list, int base, const char *name)
 
     if (!directory)
         return errno == ENOENT;
-    while (ok && (entry = readdir(directory))) {
+    while (ok && (entry = next_entry(directory))) {
         if (list->count == list->room) {
             size_t room = list->room ? 2 * list->room : 256;
             uint64_t *hashes = realloc(list->hashes, room * sizeof *hashes);
@@ -89,8 +101,8 @@ list_directory(struct list *list, int base, const char *name)
         if (ok)
             list->hashes[list->count++] = hash_name(entry->d_name);
     }
-    closedir(directory);
-    return ok;
+    close_directory(directory);
+    return ok && errno == 0;
 }
 
 bool

@@ -41,6 +41,7 @@
 #include "copier.h"
 #include "drop_file.h"
 #include "exitcode.h"
+#include "next_entry.h"
 #include "report.h"
 #include "server.h"
 #include "source.h"
@@ -201,10 +202,12 @@ visit_drop(struct drop_take *take)
         return;
     }
     /* names with a dot are being written; a directory is somebody's joke */
-    while ((found = readdir(directory)))
+    while ((found = next_entry(directory)))
         if (found->d_name[0] != '.' && found->d_type != DT_DIR &&
             !visit(take, found->d_name))
             break;
+    if (!found && errno)
+        report_error("unable to read", "queue/drop");
     closedir(directory);
 }
 
@@ -232,7 +235,7 @@ resume(struct drop_take *take, struct taking *taking, const char *name)
         (void)taking_enter_queue(take, taking);
 }
 
-/* returns false when a file could not be removed that will be made anew */
+/* returns false when there may be a file that will be made anew */
 static bool
 visit_taking(struct drop_take *take)
 {
@@ -244,7 +247,7 @@ visit_taking(struct drop_take *take)
         report_error("unable to open", "queue/taking");
         return false;
     }
-    while (ok && (found = readdir(directory))) {
+    while (ok && (found = next_entry(directory))) {
         struct taking taking = {.fd = -1};
         if (!taking_parse_name(&taking, found->d_name))
             continue;
@@ -257,6 +260,10 @@ visit_taking(struct drop_take *take)
             report_error("unable to look for", taking.drop_path);
         if (taking.fd >= 0)
             fd_close(taking.fd);
+    }
+    if (ok && errno) {
+        report_error("unable to read", "queue/taking");
+        ok = false;
     }
     closedir(directory);
     return ok;

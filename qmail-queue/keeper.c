@@ -17,6 +17,7 @@
 #include "exitcode.h"
 #include "handoff.h"
 #include "helper.h"
+#include "next_entry.h"
 #include "queue_file.h"
 #include "report.h"
 
@@ -70,12 +71,16 @@ verify_folder(struct queue_file *file, unsigned int folder,
         report_error("unable to open", path);
         return;
     }
-    while ((found = readdir(directory))) {
+    while ((found = next_entry(directory))) {
         if (!uint640_scan(found->d_name, &id) || id < task->settled ||
             id >= task->started)
             continue;
         queue_file_path(path, id);
         verify(file, path, found->d_name);
+    }
+    if (errno) {
+        snprintf(path, sizeof path, "queue/mess/%u", folder);
+        report_error("unable to read", path);
     }
     closedir(directory);
 }

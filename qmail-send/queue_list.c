@@ -8,6 +8,7 @@
 
 #include <skalibs/types.h>
 
+#include "next_entry.h"
 #include "queue_file.h"
 
 enum { FIRST_ROOM = 256 };
@@ -51,11 +52,9 @@ read_folder(struct queue_list *list, size_t *room, unsigned int split)
     DIR *directory = opendir(path);
     if (!directory)
         return false;
-    errno = 0;
-    while (ok && (entry = readdir(directory))) {
+    while (ok && (entry = next_entry(directory))) {
         uint64_t id = queue_list_id(split, entry->d_name);
         ok = !id || add(list, room, id);
-        errno = 0;
     }
     ok = ok && errno == 0;
     closedir(directory);

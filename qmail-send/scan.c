@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "next_entry.h"
 #include "queue_list.h"
 #include "send.h"
 
@@ -55,8 +56,26 @@ begin(struct send *send)
     scan->begun_us = clock_real_us();
     scan->is_running = true;
     scan->is_wanted = false;
+    scan->is_partial = false;
     scan->split = 0;
     scan->warnings = 0;
+}
+
+/* Go on with the next folder. error: why the rest of this one is unknown, or 0 */
+static void
+end_folder(struct send *send, int error)
+{
+    struct scan *scan = &send->scan;
+    if (error) {
+        event_log_text(&send->log, "warning: unable to read queue/mess/");
+        event_log_number(&send->log, scan->split);
+        event_log_line(&send->log, "", error);
+        scan->is_partial = true;
+    }
+    if (scan->directory)
+        closedir(scan->directory);
+    scan->directory = NULL;
+    scan->split++;
 }
 
 static void
@@ -65,19 +84,8 @@ open_folder(struct send *send)
     char path[QUEUE_FILE_PATH_MAX];
     snprintf(path, sizeof path, "queue/mess/%u", send->scan.split);
     send->scan.directory = opendir(path);
-    if (send->scan.directory)
-        return;
-    event_log_text(&send->log, "warning: unable to read ");
-    event_log_line(&send->log, path, errno);
-    send->scan.split++;
-}
-
-static void
-end_folder(struct scan *scan)
-{
-    closedir(scan->directory);
-    scan->directory = NULL;
-    scan->split++;
+    if (!send->scan.directory)
+        end_folder(send, errno);
 }
 
 void
@@ -94,16 +102,16 @@ scan_slice(struct send *send)
             open_folder(send);
             continue;
         }
-        const struct dirent *entry = readdir(scan->directory);
+        const struct dirent *entry = next_entry(scan->directory);
         if (entry) {
             take_name(send, entry->d_name);
             names++;
         } else {
-            end_folder(scan);
+            end_folder(send, errno);
         }
     }
     if (scan->split == QUEUE_FILE_SPLIT) {
         scan->is_running = false;
-        scan->next_s = send->now_s + SCAN_INTERVAL_S;
+        scan->next_s = send->now_s + (scan->is_partial ? SCAN_AGAIN_S : SCAN_INTERVAL_S);
     }
 }

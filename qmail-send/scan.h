@@ -13,13 +13,15 @@ struct send;
 
 enum {
     SCAN_INTERVAL_S = 1500,
+    SCAN_AGAIN_S = 10,      /* when a folder could not be read */
     SCAN_SLICE = 200,       /* names per turn */
     SCAN_WARNINGS_MAX = 20, /* about foreign files, per scan */
 };
 
 struct scan {
     bool is_running;
-    bool is_wanted; /* begin another one */
+    bool is_wanted;  /* begin another one */
+    bool is_partial; /* a folder could not be read */
     DIR *directory;
     unsigned int split; /* the folder that is read */
     uint64_t begun_us;  /* newer messages are the trigger's */

@@ -238,6 +238,20 @@ def test_strange_files_in_the_queue_do_no_harm(alone):
     os.unlink(alone.home / "queue/linked")
 
 
+def test_a_folder_that_cannot_be_read_is_read_again_soon(alone):
+    """A passing trouble at start (no descriptor, no memory) delays mail by seconds, not until the next scan."""
+    alone.start()
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
+    alone.inject(message("first"), "bob@me.example", "alice@me.example")
+    (path,) = alone.queue_files()
+    path.parent.chmod(0)
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_log(f"warning: unable to read queue/mess/{path.parent.name}: Permission denied")
+    path.parent.chmod(0o700)
+    alone.wait_mail("alice")
+    alone.wait_empty()
+
+
 def test_a_lost_spawner_restarts_all(alone):
     """Without qmail-lspawn nothing can be delivered: qmail-send says so and ends; s6 starts all."""
     alone.start()

@@ -179,17 +179,29 @@ finds_names_with_and_without_flags(void **state)
     size_t count;
 
     write_delivery(fixture, "a");
-    assert_false(maildir_has(maildir, "a"));
+    assert_int_equal(MAILDIR_ABSENT, maildir_look(maildir, "a"));
     assert_int_equal(maildir_publish(maildir, "a", "a"), MAILDIR_PUBLISHED);
-    assert_true(maildir_has(maildir, "a"));
+    assert_int_equal(MAILDIR_PRESENT, maildir_look(maildir, "a"));
     assert_int_equal(renameat(maildir->new, "a", maildir->base, "cur/a:2,FS"), 0);
-    assert_true(maildir_has(maildir, "a"));
-    assert_false(maildir_has(maildir, ""));
-    assert_false(maildir_has(maildir, "a:"));
+    assert_int_equal(MAILDIR_PRESENT, maildir_look(maildir, "a"));
+    assert_int_equal(MAILDIR_ABSENT, maildir_look(maildir, ""));
+    assert_int_equal(MAILDIR_ABSENT, maildir_look(maildir, "a:"));
     assert_true(maildir_list(maildir, &hashes, &count));
     assert_true(maildir_list_has(hashes, count, "a"));
     assert_false(maildir_list_has(hashes, count, "b"));
     free(hashes);
+}
+
+static void
+tells_a_folder_that_cannot_be_read_from_one_without_the_name(void **state)
+{
+    (void)state;
+    const struct maildir closed = {.base = -1, .tmp = -1, .new = -1};
+    uint64_t *hashes;
+    size_t count;
+
+    assert_int_equal(maildir_look(&closed, "a"), MAILDIR_UNREADABLE);
+    assert_false(maildir_list(&closed, &hashes, &count));
 }
 
 int
@@ -198,6 +210,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_a_delivery_of_the_queue_always_alike),
         cmocka_unit_test(names_different_deliveries_differently),
+        cmocka_unit_test(tells_a_folder_that_cannot_be_read_from_one_without_the_name),
         cmocka_unit_test(names_a_delivery_by_hand_uniquely),
         cmocka_unit_test(counts_equal_paths),
         cmocka_unit_test_setup_teardown(writes_lines_and_message_and_publishes_them,
