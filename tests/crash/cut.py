@@ -1,4 +1,4 @@
-"""Part 3, for real: an ext4 on a loop device is shut down in the middle of its work, and mounted again."""
+"""Part 3, for real: a file system on a loop device is shut down in the middle of its work, and used again."""
 import fcntl
 import os
 import random
@@ -13,26 +13,28 @@ from instance import Instance, remove_tree, run, wait_for
 from letters import SENDER, Letters
 from world import Skipped, Tally, World
 
-SIZE_MIB = 128
 CLIENTS = 6
-# _IOR('X', 125, __u32); nothing more is written, not even what is in the journal's memory
-EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+# _IOR('X', 125, __u32), for ext4 and xfs; nothing more is written, not even what the journal has in memory
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 SIZES = (100, 3000, 60_000)
+SIZE_MIB = {"ext4": 128, "xfs": 320}
+MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+        "xfs": ("mkfs.xfs", "-q", "-f")}
 # How soon the file system writes without being told to, and in which order.
-OPTIONS = ("data=ordered,commit=300", "data=writeback,commit=1", "data=ordered,commit=1",
-           "data=writeback,commit=300")
+ROUNDS = (("ext4", "data=ordered,commit=300"), ("ext4", "data=writeback,commit=1"),
+          ("ext4", "data=ordered,commit=1"), ("ext4", "data=writeback,commit=300"), ("xfs", "defaults"))
 
 
 class Disk:
-    """An ext4 in a file. Direct I/O: the file holds what the file system has written, no more."""
+    """A file system in a file. Direct I/O: the file holds what the file system has written, no more."""
 
-    def __init__(self, folder, size_mib, options):
-        self.folder, self.options, self.device = folder / "mount", options, None
+    def __init__(self, folder, kind, options):
+        self.folder, self.kind, self.options, self.device = folder / "mount", kind, options, None
         self.folder.mkdir(exist_ok=True)
         image = folder / "image"
         with open(image, "wb") as file:
-            file.truncate(size_mib << 20)
-        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+            file.truncate(SIZE_MIB[kind] << 20)
+        run(*MAKE[kind], image)
         self.device = run("losetup", "--find", "--show", "--direct-io=on", image).stdout.strip()
         try:
             self.mount()
@@ -41,13 +43,13 @@ class Disk:
             raise
 
     def mount(self):
-        run("mount", "-t", "ext4", "-o", self.options, self.device, self.folder)
+        run("mount", "-t", self.kind, "-o", self.options, self.device, self.folder)
 
     def cut(self):
         """From now on nothing reaches the device; whoever writes or flushes gets EIO."""
         fd = os.open(self.folder, os.O_RDONLY)
         try:
-            fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
         finally:
             os.close(fd)
 
@@ -61,17 +63,18 @@ class Disk:
         run("losetup", "-d", self.device, check=False)
 
 
-def probe(folder):
-    """Skipped, if such a cut cannot be made here; a failure of anything later is a fault."""
+def probe(folder, kind, options):
+    """returns why such a cut cannot be made here, or None; whatever fails later is a fault."""
     try:
-        disk = Disk(folder, 16, OPTIONS[0])
+        disk = Disk(folder, kind, options)
         try:
             disk.cut()
             disk.recover()
         finally:
             disk.close()
     except (AssertionError, OSError) as error:
-        raise Skipped(f"no loop device, or no ext4 to shut down: {error}".splitlines()[0]) from error
+        return f"no loop device, or no {kind} to shut down: {error}".splitlines()[0]
+    return None
 
 
 class Client(threading.Thread):
@@ -126,9 +129,15 @@ def one_cut(disk, world, letters, chance):
     return accepted
 
 
-def one_round(programs, folder, tally, cuts, options, chance):
-    """A fresh file system, and some cuts one after the other."""
-    disk = Disk(folder, SIZE_MIB, options)
+def start_again(programs, disk, world, letters):
+    disk.recover()
+    world.one = letters.one = Instance(programs, folder=world.one.folder)
+    world.one.start()
+
+
+def one_round(programs, folder, tally, cuts, disk_options, chance):
+    """A fresh file system, and some cuts one after the other; every other time one more while it recovers."""
+    disk = Disk(folder, *disk_options)
     world = letters = None
     try:
         world = World(programs, start=False, limits=True, folder=disk.folder / "instance")
@@ -136,12 +145,15 @@ def one_round(programs, folder, tally, cuts, options, chance):
         os.sync()  # a system that was set up a while ago
         world.one.start()
         for number in range(cuts):
+            case = f"{' '.join(disk_options)}, cut {number}"
             accepted = one_cut(disk, world, letters, chance)
-            disk.recover()
-            world.one = letters.one = Instance(programs, folder=world.one.folder)
-            world.one.start()
+            start_again(programs, disk, world, letters)
             letters.is_refusing = False
-            case = f"{options}, cut {number} after {len(accepted)}"
+            if number % 2:
+                time.sleep(chance.uniform(0, 0.3))
+                disk.cut()
+                end_all(world.one)
+                start_again(programs, disk, world, letters)
             tally.cases += 1
             tally.hit += 1
             left = world.settle()
@@ -159,15 +171,22 @@ def one_round(programs, folder, tally, cuts, options, chance):
 
 def real_cut(programs, is_short, names=None):
     """Power cuts, on a loop device."""
-    tally = Tally("power cut, ext4 on a loop device")
     folder = Path("/var/tmp") / f"pennypost-cut-{os.getpid()}"
     folder.mkdir()
     chance = random.Random(random.random())
+    tallies = {kind: Tally(f"power cut, {kind} on a loop device") for kind, _ in ROUNDS}
     try:
-        probe(folder)
-        for options in OPTIONS[:1] if is_short else OPTIONS:
-            one_round(programs, folder, tally, 2 if is_short else 15, options, chance)
+        for kind, options in ROUNDS[:1] if is_short else ROUNDS:
+            why = probe(folder, kind, options)
+            if why and kind == ROUNDS[0][0]:
+                raise Skipped(why)
+            if why:
+                print(f"  left out: {why}", flush=True)
+            else:
+                one_round(programs, folder, tallies[kind], 2 if is_short else 15, (kind, options), chance)
     finally:
         remove_tree(folder)
-    print(tally.line(), flush=True)
-    return [tally]
+    done = [tally for tally in tallies.values() if tally.cases]
+    for tally in done:
+        print(tally.line(), flush=True)
+    return done

@@ -65,8 +65,9 @@ def read_calls(lines):
 class File:
     """An inode: what was written to it, in order."""
 
-    def __init__(self, mode, pid=None):
-        self.mode, self.pid, self.size = mode, pid, 0
+    def __init__(self, mode, pid=None, before=b""):
+        self.mode, self.pid, self.size = mode, pid, len(before)
+        self.before = before  # what was in it when the trace began
         self.paths, self.content = [], bytearray()  # that it ever had, with everything written
         self.unknown = None  # a call that has written more
 
@@ -84,9 +85,12 @@ class Change:
 class Journal:
     """The changes below some folders, and when each became durable."""
 
-    def __init__(self, lines, home, folders):
+    def __init__(self, lines, home, folders, state=None):
+        """state: what was there when the trace began, as state() gives it."""
         self.home, self.folders = str(home), [str(f) for f in folders]
-        self.names = {}  # path: File, as of now in the trace
+        files = {identity: File(mode, before=content) for mode, content, identity in (state or {}).values()}
+        self.before = {path: files[identity] for path, (_, _, identity) in (state or {}).items()}
+        self.names = dict(self.before)  # path: File, as of now in the trace
         self.nameless = {}  # (pid, descriptor): File, made with O_TMPFILE
         self.changes, self.flushes, self.answers = [], [], {}
         calls, self.exits = read_calls(lines)
@@ -272,7 +276,7 @@ class Journal:
         file up to a point; wild: each directory and each file for itself, single writes missing or torn."""
         point = chance.choice(self.ends)  # of the journal
         points = {}
-        names, contents = {}, {}
+        names, contents = dict(self.before), {}
         for change, is_durable in self.happened(cut):
             if change.apply:
                 limit = point
@@ -283,10 +287,11 @@ class Journal:
                     change.apply(names)
             else:
                 self.write(contents, points, change, is_durable, mode, chance)
-        return {path: (file.mode, bytes(contents.get(file, b"")), id(file)) for path, file in names.items()}
+        return {path: (file.mode, bytes(contents.get(file, file.before)), id(file))
+                for path, file in names.items()}
 
     def write(self, contents, points, change, is_durable, mode, chance):
-        data, content = change.data, contents.setdefault(change.file, bytearray())
+        data, content = change.data, contents.setdefault(change.file, bytearray(change.file.before))
         if not is_durable and mode != "all":
             if mode == "none":
                 return

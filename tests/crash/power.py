@@ -18,7 +18,23 @@ TAKING_MODES = ("none", "wild", "wild")  # a sample of its own: while messages a
 PARTS = ("mess", "bounce", "drop", "taking", "bad")
 SIZES = (300, 3000, 60_000, 300)
 MESSAGES = 17
+RECOVERIES = 12  # that are recorded, and cut in turn
 HUGE = 2_500_000  # does not fit into a memfd: it comes through queue/drop
+
+
+class Recording:
+    """A run: its journal, when the peers had what, and what had been accepted and taken before it."""
+
+    def __init__(self, journal, times, accepted=frozenset(), earlier=None):
+        self.journal, self.times, self.accepted, self.earlier = journal, times, accepted, earlier or Counter()
+
+    def promised(self, cut):
+        """returns the names that had been accepted, and what the peers had, by then"""
+        accepted = {name_of(bytes(file.content)) for file in self.journal.acknowledged(cut)}
+        moment = self.journal.time_of(cut)
+        taken = Counter((address, name) for address, times in self.times.items()
+                        for then, name in times if then < moment)
+        return self.accepted | accepted, self.earlier + taken
 
 
 class Lab:
@@ -32,7 +48,6 @@ class Lab:
         self.boxes = self.letters.boxes()
         self.owner = (self.queue / "mess").stat()
         self.trace = self.one.folder / "trace"
-        self.times = {}  # address: what the peers had in the run, as [(moment, name)]
         self.tried = set()  # states, and what was promised in them
 
     def close(self):
@@ -42,16 +57,41 @@ class Lab:
     # -- the run ----------------------------------------------------------------------------
 
     def record(self):
-        """Two messages while nothing runs; then the start, and traffic. returns the Journal"""
-        script = ["set -e"]
+        """Two messages while nothing runs; then the start, and traffic. returns a Recording"""
+        script = []
         for i in range(2):
             _, text, recipients = self.letters.new(500)
             (self.one.folder / f"m{i}").write_text(text)
             (self.one.folder / f"e{i}").write_bytes(envelope(recipients))
             files = f"<{self.one.folder}/m{i} 1<{self.one.folder}/e{i}"
             script.append(f"{self.one.home}/bin/qmail-queue {files}")
-        script.append(f"exec s6-svscan {self.one.home}/service")
         self.letters.is_refusing = True
+
+        def work():
+            threads = [threading.Thread(target=self.traffic, args=(count,)) for count in (4, 4, 4, 3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.wait_tried()
+            self.letters.is_refusing = False
+            self.settle()
+        return Recording(self.traced(script, work), self.times())
+
+    def record_recovery(self, recording, cut, mode, chance):
+        """The start on what a cut leaves: a cut may come then, too. returns a Recording"""
+        self.one.stop()
+        state = recording.journal.state(cut, mode, chance)
+        self.lay_out(state)
+        journal = self.traced([], self.settle, state)
+        return Recording(journal, self.times(), *recording.promised(cut))
+
+    def times(self):
+        return {address: list(peer.messages.times) for address, peer in self.letters.peers.items()}
+
+    def traced(self, script, work, state=None):
+        """The start, some work and the end under strace. returns the Journal"""
+        script = ["set -e", *script, f"exec s6-svscan {self.one.home}/service"]
         with open(self.one.folder / "s6-svscan.log", "ab") as log:
             self.one.scanner = subprocess.Popen(
                 ["strace", "-f", "-ttt", "-y", "-xx", "-s", "4000000", "-e", f"trace={CALLS}",
@@ -59,32 +99,25 @@ class Lab:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=self.one.env, cwd="/")
         self.one.wait_ready()
-        threads = [threading.Thread(target=self.traffic, args=(count,)) for count in (4, 4, 4, 3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.deliver_the_rest()
+        work()
+        time.sleep(1.5)  # the last flushes
         run("s6-svscanctl", "-t", self.one.home / "service", check=False)
         self.one.scanner.wait(30)
         self.one.scanner = None
-        self.times = {address: list(peer.messages.times)
-                      for address, peer in self.letters.peers.items()}
         with open(self.trace, encoding="ascii", errors="replace") as file:
             lines = file.read().splitlines()
         self.trace.unlink()
-        return Journal(lines, self.one.home, [self.queue, *self.boxes])
+        return Journal(lines, self.one.home, [self.queue, *self.boxes], state)
 
-    def deliver_the_rest(self):
-        """What was refused, once all of it was tried."""
+    def settle(self):
+        left = self.world.settle()
+        assert not left, f"a run that is recorded does not end: {left}\n{self.one.tail()}"
+
+    def wait_tried(self):
+        """Until only that is left which was refused."""
         late = sum(LATE in self.letters.recipients(f"p{i}") for i in range(MESSAGES))
         self.one.wait_log(": deferral: ", count=late)
         wait_for(lambda: len(self.one.queue_files()) == late, "the end of the first deliveries")
-        self.letters.is_refusing = False
-        time.sleep(0.2)
-        self.world.doqueue()
-        self.one.wait_empty()
-        time.sleep(1.5)  # the last flushes
 
     def traffic(self, count):
         with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=60) as smtp:
@@ -125,12 +158,9 @@ class Lab:
         for service in ("qmail-send", "qmail-queued"):
             self.one.run("s6-svc", *options, what, self.one.home / "service" / service, check=False)
 
-    def try_state(self, tally, journal, cut, mode, chance):
-        state = journal.state(cut, mode, chance)
-        accepted = frozenset(name_of(bytes(file.content)) for file in journal.acknowledged(cut))
-        moment = journal.time_of(cut)
-        earlier = Counter((address, name) for address, times in self.times.items()
-                          for then, name in times if then < moment)
+    def try_state(self, tally, recording, cut, mode, chance):
+        state = recording.journal.state(cut, mode, chance)
+        accepted, earlier = recording.promised(cut)
         mark = digest(state, accepted, earlier)
         if mark in self.tried:
             return
@@ -177,27 +207,44 @@ def sample(journal, chance):
         chance.sample(taking, min(3, len(taking)))
 
 
+def try_cases(lab, tally, recording, cases, chance):
+    for number, (cut, mode) in enumerate(cases):
+        lab.try_state(tally, recording, cut + 1, mode, chance)
+        if number % 200 == 199:
+            print(f"  {number + 1} of {len(cases)} states, {tally.cases} of them unlike", flush=True)
+
+
+def try_recoveries(lab, tally, recording, is_short, chance):
+    """A second cut, while Pennypost recovers from the first."""
+    for _ in range(1 if is_short else RECOVERIES):
+        cut, mode = chance.choice(all_cases(recording.journal))
+        if is_short:
+            mode = "none"  # others leave more torn files, for which qmail-send waits 10 seconds
+        recovery = lab.record_recovery(recording, cut + 1, mode, chance)
+        lab.one.start()
+        again = all_cases(recovery.journal)
+        try_cases(lab, tally, recovery, chance.sample(again, min(len(again), 2 if is_short else 100)), chance)
+
+
 def power(programs, is_short, names=None):
     """Power cuts, by a model of the disk."""
-    tally = Tally("power cut, modelled")
+    tallies = [Tally("power cut, modelled"), Tally("power cut while it recovers, modelled")]
     lab = Lab(programs)
     chance = random.Random(random.random())
     try:
-        journal = lab.record()
-        complete = {name_of(bytes(file.content)) for file in journal.acknowledged(10 ** 9)}
+        recording = lab.record()
+        journal = recording.journal
+        accepted, _ = recording.promised(10 ** 9)
         cases = sample(journal, chance) if is_short else all_cases(journal)
         print(f"  recorded: {len(journal.changes)} changes, {len(journal.flushes)} flushes, "
-              f"{len(complete)} messages accepted; {len(cases)} states", flush=True)
-        if len(complete) < MESSAGES:
-            tally.fault("the run", f"only {len(complete)} of {MESSAGES} messages are in the trace")
+              f"{len(accepted)} messages accepted; {len(cases)} states", flush=True)
+        if len(accepted) < MESSAGES:
+            tallies[0].fault("the run", f"only {len(accepted)} of {MESSAGES} messages are in the trace")
         lab.one.start()
-        for number, (cut, mode) in enumerate(cases):
-            if number % 200 == 199:
-                print(f"  {number + 1} states, {tally.cases} of them unlike", flush=True)
-            lab.try_state(tally, journal, cut + 1, mode, chance)
+        try_cases(lab, tallies[0], recording, cases, chance)
+        try_recoveries(lab, tallies[1], recording, is_short, chance)
     finally:
         lab.close()
-    print(tally.line(), flush=True)
-    if tally.cases < len(cases):
-        print(f"  {len(cases) - tally.cases} more were like one of them", flush=True)
-    return [tally]
+    for tally in tallies:
+        print(tally.line(), flush=True)
+    return tallies

@@ -4,7 +4,7 @@ import socket
 import time
 
 from instance import wait_for
-from world import PATIENCE, Tally, World
+from world import Tally, World
 
 DAY = 86400
 SENDER = b"Fsender@remote.example\0"
@@ -198,7 +198,7 @@ def try_foreign_files(world, tally):
         return [(what, path, fault) for what, where, files in made for path, content in files
                 for fault in [wrong(shop, where, path, content, logs)] if fault]
     try:
-        wait_for(lambda: not all_wrong(), "the end of strange files", PATIENCE)
+        wait_for(lambda: not all_wrong(), "the end of strange files")
     except AssertionError:
         for what, path, fault in all_wrong():
             tally.lost += fault == "was deleted"
