@@ -4,6 +4,7 @@
 #   make check      every test (as root)         make down     stop what `make up` started
 #   make install    DESTDIR, QMAILHOME           make uninstall   keeps control, queue and mail
 #   make unit fuzz e2e lint crash                the parts of check; crash is longer than there
+#   make bench bench-scale size                  figures: beside Postfix, growth, memory (SHORT=1)
 #   make packages   install what building and running need, as root
 #   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
 #   HOST=, IP=, PORT=                            for make up: other than this host's, all, 25
@@ -56,8 +57,16 @@ variant = $(if $(SAN),san,$(if $(filter $(1),$(GLIBC_ONLY)),glibc,$(LIBC)))
 
 BUILD_PACKAGES := gcc make libc6-dev skalibs-dev libcdb-dev musl-tools
 RUN_PACKAGES   := s6 execline ucspi-tcp-ipv6
-TEST_PACKAGES  := libcmocka-dev python3-pytest python3-dnspython clang libclang-rt-14-dev clang-format \
-  cppcheck shellcheck pyflakes3 pycodestyle mandoc s-nail swaks postfix unbound strace iproute2 procps
+# What a target needs besides; run-TARGET is the target when all is there.
+NEEDS_unit  := libcmocka-dev
+NEEDS_fuzz  := clang libclang-rt-14-dev
+NEEDS_lint  := clang clang-format cppcheck shellcheck pyflakes3 pycodestyle mandoc
+NEEDS_bench := $(RUN_PACKAGES) python3 postfix iproute2 e2fsprogs
+NEEDS_bench-scale := $(NEEDS_bench)
+NEEDS_size  := $(NEEDS_bench)
+NEEDS_crash := $(NEEDS_bench) strace procps
+NEEDS_e2e   := $(NEEDS_crash) python3-pytest python3-dnspython s-nail swaks unbound
+GUARDED     := unit fuzz lint e2e crash bench bench-scale size
 
 all: programs
 programs: $(addprefix $(BIN)/,$(PROGRAMS))
@@ -70,6 +79,11 @@ build/include/cdb.h:
 
 packages:
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
+
+# Root installs what is missing, others are told its names; a make of its own then sees it.
+$(GUARDED):
+	@tests/packages $(BUILD_PACKAGES) $(NEEDS_$@)
+	+@$(MAKE) --no-print-directory run-$@
 
 define variant_rules
 build/$(1)/%.o: %.c | build/include/cdb.h
@@ -98,7 +112,7 @@ UNITS := $(patsubst tests/unit/%.c,build/unit/%,$(wildcard tests/unit/*_test.c))
 build/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),build/san/$(f).a) build/san/lib.a
 	@mkdir -p $(@D)
 	$(C_san) $(addprefix -I,$(FOLDERS)) $(L_san:$(CC)%=%) -o $@ $< $(filter %.a,$^) -lcmocka $(ARCHIVES) -lresolv
-unit: $(UNITS)
+run-unit: $(UNITS)
 	@tests/run-unit $(UNITS)
 
 # Fuzz targets: tests/fuzz/NAME_fuzz.c, seeds in tests/fuzz/corpus/NAME.
@@ -107,50 +121,44 @@ FUZZ_SECONDS ?= 60
 build/fuzzers/%: tests/fuzz/%.c $(foreach f,$(FOLDERS),build/fuzz/$(f).a) build/fuzz/lib.a
 	@mkdir -p $(@D)
 	$(C_fuzz) $(addprefix -I,$(FOLDERS)) $(L_fuzz:clang%=%) -o $@ $< $(filter %.a,$^) $(ARCHIVES) -lresolv
-fuzz: $(FUZZERS)
+run-fuzz: $(FUZZERS)
 	@tests/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
 # Every source by gcc (with glibc and with musl) and by clang, with -Werror; then the checkers.
 compile-all: $(foreach v,glibc musl clang,$(foreach f,$(FOLDERS),build/$(v)/$(f).a) build/$(v)/lib.a) \
   $(foreach m,$(MAINS),build/glibc/$(m:.c=.o) build/clang/$(m:.c=.o))
-lint:
+run-lint:
 	+@tests/run-lint $(SCRIPTS)
 
 check:
 	@test $(ROOT_USER) || { echo 'make check needs root: it makes accounts, network and mount tables of its own' >&2; exit 1; }
-	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@tests/packages $(BUILD_PACKAGES) $(foreach part,$(GUARDED),$(NEEDS_$(part)))
+	@tests/own-network true
 	@tests/run-all SAN=$(SAN)
 
 # End-to-end tests in a network and a mount table of their own. E2E=tests/e2e/test_up.py chooses.
 E2E ?= tests/e2e
-e2e: programs build/bench/fill-queue
-	unshare -n -m --propagation private sh -c 'ip link set lo up && \
-	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 -m pytest -q --tb=short -p no:cacheprovider $(E2E)'
-
-# Benchmarks have a network and a mount table of their own: what is left behind vanishes.
-BENCH_ENTER := unshare -n -m --propagation private sh -c 'ip link set lo up && exec "$$@"' bench
+run-e2e: programs build/bench/fill-queue
+	SAN=$(SAN) RESULTS=$(RESULTS) tests/own-network /usr/bin/python3 -m pytest -q --tb=short \
+	  -p no:cacheprovider $(E2E)
 
 # Pennypost and Postfix side by side, in one run. SHORT=1: under two minutes.
-bench: programs
-	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
-	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short) $(BENCH)
+run-bench: programs
+	@tests/own-network /usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short) $(BENCH)
 
 # Growth: what a large queue, many sessions and long lists cost. SHORT=1: fewer and smaller.
 build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a
 	@mkdir -p $(@D)
 	$(C_glibc) $(L_glibc:$(CC)%=%) -o $@ $< $(filter %.a,$^) $(ARCHIVES)
-bench-scale: programs build/bench/fill-queue
-	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) postfix iproute2
-	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
+run-bench-scale: programs build/bench/fill-queue
+	@tests/own-network /usr/bin/python3 tests/bench/scale.py $(if $(SHORT),--short) $(BENCH)
 # Lines, binaries, private memory of the idle system.
-size: programs
-	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) iproute2
-	@$(BENCH_ENTER) /usr/bin/python3 tests/bench/size.py $(BENCH)
+run-size: programs
+	@tests/own-network /usr/bin/python3 tests/bench/size.py --bin $(BIN) $(BENCH)
 
 # Kills, failing system calls, power cuts; CRASH='--short kill:qmail-send' chooses.
-crash: programs
-	unshare -n -m --propagation private sh -c 'ip link set lo up && \
-	  SAN=$(SAN) RESULTS=$(RESULTS) exec /usr/bin/python3 tests/crash/crash.py $(CRASH)'
+run-crash: programs
+	SAN=$(SAN) RESULTS=$(RESULTS) tests/own-network /usr/bin/python3 tests/crash/crash.py $(CRASH)
 
 # PLACE: the home that install, up, down and uninstall work on. An ordinary user's `make up` means ./home.
 PLACE = $(or $(QMAILHOME),$(HOME_DIR))
@@ -193,7 +201,7 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages unit fuzz compile-all lint e2e crash check bench bench-scale size install up down \
+.PHONY: all programs packages $(GUARDED) $(addprefix run-,$(GUARDED)) compile-all check install up down \
   uninstall clean place-is-sane
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -5,12 +5,11 @@ import os
 import pwd
 import re
 import shutil
-import statistics
 import subprocess
 import time
 
 import load
-from machine import memory_of
+from machine import name_of
 from servers import DOMAIN, USER, Pennypost
 
 DEAD = "dead.test"  # its relay refuses every connection
@@ -18,19 +17,6 @@ DEAD_PORT = 1
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILL_QUEUE = os.path.join(SOURCE, "build/bench/fill-queue")
 LOCAL = f"{USER}@{DOMAIN}"
-
-
-def private_bytes(pid):
-    """Memory that no other process shares."""
-    return memory_of(pid, "Private_Clean") + memory_of(pid, "Private_Dirty")
-
-
-def name_of(pid):
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def wait_until(condition, what, limit_s=120, every_s=0.01):
@@ -123,23 +109,5 @@ class Growing(Pennypost):
         wait_until(is_scanned, "the scan", limit_s, 0.1)
         return took
 
-    def private_by_name(self):
-        """{process name: private bytes}"""
-        sizes = {}
-        for pid in self.cgroup.pids():
-            name = name_of(pid)
-            sizes[name] = sizes.get(name, 0) + private_bytes(pid)
-        return sizes
-
     def maildir_box(self):
         return load.Maildir(self.maildir, self.uid, self.gid)
-
-
-def median_ms(function, count):
-    """The median duration of function() in ms."""
-    times = []
-    for _ in range(count):
-        start = time.monotonic()
-        function()
-        times.append((time.monotonic() - start) * 1000)
-    return statistics.median(times)

@@ -11,6 +11,8 @@ import struct
 import subprocess
 import time
 
+# what a server that fails, or a client that gives up, raises
+TROUBLE = (TimeoutError, RuntimeError, OSError, subprocess.SubprocessError)
 IN_MOVED_TO, IN_CREATE = 0x80, 0x100
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -143,7 +145,8 @@ class Client:
 
 
 def latency(port, recipient, maildir, count):
-    """Medians in ms, connect to 250 and connect to Maildir, of single messages on an idle server."""
+    """Medians in ms, connect to 250 and connect to Maildir, of single messages on an idle
+    server."""
     accepted, delivered = [], []
     for number in range(count):
         time.sleep(0.02)

@@ -1,29 +1,93 @@
-"""What the benchmark needs of the machine: cgroups that count CPU time, a journalled file
+"""What the benchmarks need of the machine: cgroups that count CPU time, a journalled file
 system, memory figures from /proc."""
+import atexit
+import contextlib
 import errno
 import fcntl
 import glob
 import os
+import platform
 import re
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 EXT4_IOC_CHECKPOINT = 0x4004662B  # <linux/ext4.h>, 5.14
-CPUACCT = "/sys/fs/cgroup/cpuacct"  # cgroup v1; else v2
-CGROUP_ROOT = CPUACCT if os.path.exists(CPUACCT) else "/sys/fs/cgroup"
+
+
+class NotPossible(Exception):
+    """The machine cannot run this; the text says in one sentence what is missing."""
+
+
+def mounts():
+    """[(device, mount point, type, options)]"""
+    with open("/proc/mounts", encoding="utf-8") as file:
+        return [line.split()[:4] for line in file]
+
+
+def cgroup_root():
+    """(folder, is it version 1) of the hierarchy that counts CPU time, or (None, False)."""
+    found = mounts()
+    for _, point, kind, options in found:
+        if kind == "cgroup" and "cpuacct" in options.split(","):
+            return point, True
+    for _, point, kind, _ in found:
+        if kind == "cgroup2":
+            return point, False
+    return None, False
+
+
+def require(folder, size_mb, always_loop=False):
+    """Raise NotPossible unless servers can be measured below folder."""
+    if os.geteuid() != 0:
+        raise NotPossible("must be root (cgroups, accounts, mount)")
+    try:
+        group = Cgroup("check")
+        group.run("true")
+        group.kill()
+    except (OSError, TypeError, subprocess.SubprocessError) as error:
+        raise NotPossible(f"needs a cgroup hierarchy that root may write to: {error}") from None
+    os.makedirs(folder, exist_ok=True)
+    room = os.statvfs(folder)
+    if room.f_bavail * room.f_frsize < size_mb << 20:
+        raise NotPossible(f"needs {size_mb} MB of free space in {folder}; --dir chooses another")
+    if always_loop or not has_journal(folder):
+        done = subprocess.run(["losetup", "-f"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotPossible("needs a loop device for a file system with a journal: "
+                              + done.stderr.strip())
+
+
+def about(**more):
+    """What a reader of the figures wants to know of the machine."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    commit = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--tags"],
+                            capture_output=True, text=True, check=False).stdout.strip()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = re.search(r"^model name\s*: (.*)", file.read(), re.M)
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory = int(re.search(r"MemTotal:\s+(\d+)", file.read())[1])
+    return {"time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "kernel": platform.release(), "cpus": os.cpu_count(),
+            "cpu": model[1] if model else platform.machine(),
+            "memory_gb": round(memory / 1e6), "pennypost": commit or "not from git", **more}
 
 
 class Cgroup:
     """A group of processes: one server with everything it ever starts."""
 
     def __init__(self, name):
-        self.path = f"{CGROUP_ROOT}/pennypost-bench-{name}"
+        root, self.is_v1 = cgroup_root()
+        self.path = f"{root}/pennypost-bench-{name}"
+        if root is None:
+            raise OSError(errno.ENOENT, "no cgroup file system is mounted")
         os.makedirs(self.path, exist_ok=True)
 
     def run(self, command, **options):
-        """Run a shell command inside the group and wait for it; what it leaves in the background stays."""
+        """Run a shell command inside the group and wait for it; what it leaves in the background
+        stays."""
         script = f"echo $$ >{self.path}/cgroup.procs; exec {command}"
         subprocess.run(["bash", "-euc", script], check=True, stdin=subprocess.DEVNULL, **options)
 
@@ -33,7 +97,7 @@ class Cgroup:
 
     def cpu_seconds(self):
         """CPU time of every process that ever was in the group."""
-        if CGROUP_ROOT == CPUACCT:
+        if self.is_v1:
             with open(self.path + "/cpuacct.usage", encoding="ascii") as file:
                 return int(file.read()) / 1e9
         with open(self.path + "/cpu.stat", encoding="ascii") as file:
@@ -42,6 +106,14 @@ class Cgroup:
     def pss_bytes(self):
         """Memory of the living processes; a page shared by n of them counts 1/n in each."""
         return sum(memory_of(pid, "Pss") for pid in self.pids())
+
+    def private_by_name(self):
+        """{process name: bytes that no other process shares}"""
+        sizes = {}
+        for pid in self.pids():
+            name = name_of(pid)
+            sizes[name] = sizes.get(name, 0) + private_bytes(pid)
+        return sizes
 
     def settle(self, limit_s=30):
         """Wait until the group uses (nearly) no CPU any more."""
@@ -58,10 +130,8 @@ class Cgroup:
             for _ in range(40):
                 pids = self.pids()
                 for pid in pids:
-                    try:
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
-                    except ProcessLookupError:
-                        pass
                 if not pids:
                     os.rmdir(self.path)
                     return
@@ -69,8 +139,35 @@ class Cgroup:
         raise RuntimeError(f"processes left in {self.path}: {self.pids()}")
 
 
+class Peak:
+    """Calls look() again and again until close(), and keeps the largest sum and, by name, the
+    largest of each value of what it returns: a dict. It takes at most a fiftieth of the time, so
+    that a server with many processes is not slowed down by being looked at."""
+    SHARE, PAUSE_S = 50, 0.1
+
+    def __init__(self, look):
+        self.look, self.sizes, self.most, self.over = look, {}, 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+
+    def watch(self):
+        pause = self.PAUSE_S / 5
+        while not self.over.wait(pause):
+            start = time.monotonic()
+            now = self.look()
+            self.most = max(self.most, sum(now.values()))
+            for name, size in now.items():
+                self.sizes[name] = max(self.sizes.get(name, 0), size)
+            pause = max(self.PAUSE_S, (time.monotonic() - start) * self.SHARE)
+
+    def close(self):
+        self.over.set()
+        self.thread.join()
+
+
 def memory_of(pid, field):
-    """A field of /proc/PID/smaps_rollup in bytes (Pss, Private_Clean, Private_Dirty); 0 if it is gone."""
+    """A field of /proc/PID/smaps_rollup in bytes (Pss, Private_Clean, Private_Dirty); 0 if it is
+    gone."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             found = re.search(rf"^{field}:\s+(\d+)", file.read(), re.M)
@@ -79,15 +176,26 @@ def memory_of(pid, field):
         return 0
 
 
+def private_bytes(pid):
+    """Memory that no other process shares."""
+    return memory_of(pid, "Private_Clean") + memory_of(pid, "Private_Dirty")
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def mount_of(path):
     """(device, mount point, type) of the file system that holds path."""
     path, best = os.path.realpath(path), ("", "", "")
-    with open("/proc/mounts", encoding="utf-8") as file:
-        for line in file:
-            device, point, kind = line.split()[:3]
-            inside = path == point or path.startswith(point.rstrip("/") + "/")
-            if inside and len(point) >= len(best[1]):
-                best = device, point, kind
+    for device, point, kind, _ in mounts():
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[1]):
+            best = device, point, kind
     return best
 
 
@@ -106,6 +214,7 @@ class LoopFileSystem:
 
     def __init__(self, path, size_mb, mkfs_options=()):
         self.path, self.image = path, path.rstrip("/") + ".img"
+        atexit.register(self.remove_image)
         subprocess.run(["truncate", "-s", f"{size_mb}M", self.image], check=True)
         subprocess.run(["mkfs.ext4", "-q", "-F", *mkfs_options, self.image], check=True)
         self.mount()
@@ -113,11 +222,14 @@ class LoopFileSystem:
     def mount(self):
         loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", self.image],
                               check=True, capture_output=True, text=True).stdout.strip()
-        subprocess.run(["mount", loop, self.path], check=True)
-        subprocess.run(["losetup", "-d", loop], check=True)  # as soon as nothing uses it
+        try:
+            subprocess.run(["mount", loop, self.path], check=True)
+        finally:
+            subprocess.run(["losetup", "-d", loop], check=True)  # as soon as nothing uses it
 
     def settle(self):
-        """Everything is written, and the journal empty: what was done before costs nothing later."""
+        """Everything is written, and the journal empty: what was done before costs nothing
+        later."""
         os.sync()
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -133,13 +245,19 @@ class LoopFileSystem:
         subprocess.run(["umount", self.path], check=True)
         self.mount()
 
+    def remove_image(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.image)
+
     def undo(self):
         subprocess.run(["umount", "-l", self.path], check=False)
-        os.unlink(self.image)
+        self.remove_image()
 
 
 def journalled_directory(path, size_mb=6144):
     """Make path a directory on a journalled file system: an ext4 in a loop-mounted file, where
-    its own has no journal. Returns a function that undoes it."""
+    its own has no journal. Returns (what it is, a function that undoes it)."""
     os.makedirs(path, exist_ok=True)
-    return (lambda: None) if has_journal(path) else LoopFileSystem(path, size_mb).undo
+    if has_journal(path):
+        return mount_of(path)[2], lambda: None
+    return "ext4 in a loop-mounted file", LoopFileSystem(path, size_mb).undo

@@ -168,4 +168,4 @@ def test_the_programs_name_what_is_missing(folder):
     done = subprocess.run([SOURCE / "tests/packages", "--look", "no-such-package"], text=True,
                           capture_output=True, check=False)
     assert done.returncode == 1
-    assert "missing: no-such-package" in done.stderr and "make packages" in done.stderr
+    assert "missing: no-such-package" in done.stderr and "apt-get install no-such-package" in done.stderr

@@ -1,0 +1,65 @@
+"""The benchmarks work: short runs of a few cells, held to no goal."""
+import json
+import subprocess
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from conftest import SAN, SOURCE
+
+pytestmark = pytest.mark.skipif(bool(SAN), reason="figures of sanitizers mean nothing")
+CANNOT_RUN = 2
+
+
+def bench(program, folder, *options):
+    """Run a benchmark; its files go to folder. Returns what it has printed."""
+    done = subprocess.run([SOURCE / "tests/bench" / program, "--out", folder, *options],
+                          capture_output=True, text=True, timeout=600)
+    if done.returncode == CANNOT_RUN:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def words_of(picture):
+    """All text of an SVG; it must be well-formed."""
+    return " ".join(xml.parse(picture).getroot().itertext())
+
+
+def test_pennypost_and_postfix_are_compared(tmp_path):
+    """`make bench` prints a table, writes bench.json and bench.svg; report.py reads them again."""
+    out = bench("bench.py", tmp_path, "--short", "--rounds", "1",
+                "--cells", "s10-1K-keep|out|list|latency|neighbour")
+    results = json.loads((tmp_path / "bench.json").read_text())
+    for cell in ("s10-1K-keep", "out", "list", "latency"):
+        for server in ("pennypost", "postfix"):
+            [row] = results["results"][cell][server]
+            assert row["cpu_s_per_1000"] > 0
+        assert f"\n{cell} " in out
+    assert len(results["about"]["neighbour"]) == 12
+    picture = words_of(tmp_path / "bench.svg")
+    assert results["about"]["postfix"] in picture and "Postfix = 1" in picture
+    tables = subprocess.run([SOURCE / "tests/bench/report.py", tmp_path / "bench.json"], text=True,
+                            capture_output=True, check=True, timeout=60).stdout
+    assert "| 10 sessions, 1 KiB, many per connection | messages/s |" in tables
+
+
+def test_growth_is_measured(tmp_path):
+    """`make bench-scale` prints tables and writes scale.json and scale.svg."""
+    out = bench("scale.py", tmp_path, "--short", "--counts", "1000", "--kinds", "due,cold")
+    results = json.loads((tmp_path / "scale.json").read_text())
+    assert [row["count"] for row in results["queue"]] == [0, 1000, 1000]
+    assert [row["count"] for row in results["sessions"]] == [10, 100]
+    assert [row["count"] for row in results["lists"]] == [10, 1000]
+    assert "qmail-send" in words_of(tmp_path / "scale.svg") and "Idle SMTP sessions" in out
+
+
+def test_size_is_measured(tmp_path):
+    """`make size` knows the lines and the size of each program, and what the idle system needs."""
+    bench("size.py", tmp_path)
+    results = json.loads((tmp_path / "size.json").read_text())
+    assert {"qmail-smtpd", "qmail-send", "qmailctl"} <= {row["program"] for row in
+                                                         results["programs"]}
+    assert all(row["lines"] >= row["own_lines"] > 0 for row in results["programs"])
+    assert {"qmail-smtpd", "qmail-local", "qmail-remote"} <= set(results["waiting"])
+    assert results["total_bytes"] <= 5 << 20
