@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""crash.py [--short] [--seed N] [PART[:PROGRAM,...]]...: try to make Pennypost lose a message; README.md beside it.
+"""crash.py [--short] [--seed N] [PART[:NAME,...]]...: try to make Pennypost lose a message; see README.md.
 
 Runs as root in a network and a mount table of its own: `make crash`. env RESULTS: a file that gets a line
 for each part. exit 0: nothing was lost; 1: see the lines with FAULT.

@@ -147,7 +147,7 @@ class Hunt(threading.Thread):
         while tracer(pid):
             time.sleep(0.002)
         self.strace = subprocess.Popen(
-            ["strace", "-b", "execve", "-o", str(self.trap.child_trace), *self.options.split(), "-p", str(pid)],
+            ["strace", "-b", "execve", "-o", self.trap.child_trace, *self.options.split(), "-p", str(pid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not tracer(pid) and self.strace.poll() is None:
             time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Part 5: a Maildir delivery whose report was lost is not repeated, wherever the user has put the message meanwhile."""
+"""Part 5: a Maildir delivery whose report was lost is not repeated, wherever its user has put the message."""
 import os
 import time
 

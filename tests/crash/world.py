@@ -48,9 +48,9 @@ class Tally:
             print(f"==== {self.name}: {case}: {what}\n{more}", file=details)
 
     def line(self):
-        return (f"{self.name}: {self.cases} cases, {self.hit} took effect, {self.accepted} messages accepted, "
-                f"{self.lost} lost, {self.twice} twice in a Maildir, {self.twice_remote} twice by SMTP, "
-                f"{len(self.faults)} faults")
+        return (f"{self.name}: {self.cases} cases, {self.hit} took effect, "
+                f"{self.accepted} messages accepted, {self.lost} lost, {self.twice} twice in a Maildir, "
+                f"{self.twice_remote} twice by SMTP, {len(self.faults)} faults")
 
 
 class World:
@@ -132,7 +132,8 @@ class World:
         text = sent.text.encode()
         # qmail-smtpd and qmail-queued put their lines above
         torn = [m for m in local if not m.endswith(text)]
-        torn += [m for m in remote if not m.replace(b"\r\n", b"\n").rstrip(b"\n").endswith(text.rstrip(b"\n"))]
+        text = text.rstrip(b"\n")
+        torn += [m for m in remote if not m.replace(b"\r\n", b"\n").rstrip(b"\n").endswith(text)]
         return len(local), len(remote), len(notices), bool(torn)
 
     def forget(self):
@@ -223,7 +224,8 @@ class World:
         self.one.start()
 
     def purge(self):
-        self.one.run("s6-svc", "-wd", "-T", PATIENCE * 1000, "-d", self.one.home / "service/qmail-send", check=False)
+        self.one.run("s6-svc", "-wd", "-T", PATIENCE * 1000, "-d",
+                     self.one.home / "service/qmail-send", check=False)
         for name in self.left():
             (self.one.home / "queue" / name).unlink(missing_ok=True)
         self.one.run("s6-svc", "-u", self.one.home / "service/qmail-send", check=False)

@@ -239,7 +239,7 @@ def test_strange_files_in_the_queue_do_no_harm(alone):
 
 
 def test_a_folder_that_cannot_be_read_is_read_again_soon(alone):
-    """A passing trouble at start (no descriptor, no memory) delays mail by seconds, not until the next scan."""
+    """A passing trouble at start (no descriptor, no memory) delays mail by seconds, not by an interval."""
     alone.start()
     alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
     alone.inject(message("first"), "bob@me.example", "alice@me.example")
