@@ -104,12 +104,14 @@ def cells(short):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Pennypost and Postfix side by side")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="3, in a short run 2")
     parser.add_argument("--short", action="store_true", help="fewer cells and messages")
     parser.add_argument("--cells", default=None, help="regular expression on cell names")
     parser.add_argument("--dir", default="/var/tmp/pennypost-bench")
     parser.add_argument("--out", default=".")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.short else 3)
+    return options
 
 
 def run_rounds(servers, chosen, rounds, results):
@@ -139,7 +141,7 @@ def run_neighbour(servers, options, about):
     """Returns the number of failures; about gets the rows."""
     try:
         about["neighbour"] = neighbour.run(*servers, options.dir,
-                                           *((1, 1) if options.short else (4, 2)))
+                                           *((1, 1) if options.short else (6, 1.5)))
     except load.TROUBLE as error:
         print(f"\nneighbour: failed: {error}", file=sys.stderr)
         return 1
