@@ -132,7 +132,7 @@ run-lint:
 
 check:
 	@test $(ROOT_USER) || { echo 'make check needs root: it makes accounts, network and mount tables of its own' >&2; exit 1; }
-	@tests/packages $(BUILD_PACKAGES) $(foreach part,$(GUARDED),$(NEEDS_$(part)))
+	@tests/packages $(sort $(BUILD_PACKAGES) $(foreach part,$(GUARDED),$(NEEDS_$(part))))
 	@tests/own-network true
 	@tests/run-all SAN=$(SAN)
 

@@ -104,14 +104,12 @@ def cells(short):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Pennypost and Postfix side by side")
-    parser.add_argument("--rounds", type=int, help="3, in a short run 2")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true", help="fewer cells and messages")
     parser.add_argument("--cells", default=None, help="regular expression on cell names")
     parser.add_argument("--dir", default="/var/tmp/pennypost-bench")
     parser.add_argument("--out", default=".")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.short else 3)
-    return options
+    return parser.parse_args()
 
 
 def run_rounds(servers, chosen, rounds, results):
