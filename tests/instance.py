@@ -259,8 +259,11 @@ class Instance:
             child = subprocess.Popen([str(self.home / "bin/qmail-queue")], stdin=file,
                                      stdout=reader, env=self.env)
         os.close(reader)
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(envelope)
+        try:
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(envelope)
+        except BrokenPipeError:  # it has found a reason to end before
+            pass
         code = child.wait(PATIENCE)
         assert not check or code == 0, f"qmail-queue exited {code}"
         return code

@@ -26,7 +26,7 @@ PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cu
          "torn": torn.torn, "twice": twice.twice, "abuse": abuse.abuse}
 # What may stand behind PART:
 NAMES = {"kill": list(syscalls.CHAIN), "fail": list(syscalls.CHAIN),
-         "abuse": [case.__name__ for case in abuse.CASES]}
+         "abuse": [*abuse.CASES, *abuse.HOMES]}
 
 
 def report(name, tallies):

@@ -28,13 +28,13 @@ ROUNDS = (("ext4", "data=ordered,commit=300"), ("ext4", "data=writeback,commit=1
 class Disk:
     """A file system in a file. Direct I/O: the file holds what the file system has written, no more."""
 
-    def __init__(self, folder, kind, options):
+    def __init__(self, folder, kind, options, size_mib=None, more=()):
         self.folder, self.kind, self.options, self.device = folder / "mount", kind, options, None
         self.folder.mkdir(exist_ok=True)
         image = folder / "image"
         with open(image, "wb") as file:
-            file.truncate(SIZE_MIB[kind] << 20)
-        run(*MAKE[kind], image)
+            file.truncate((size_mib or SIZE_MIB[kind]) << 20)
+        run(*MAKE[kind], *more, image)
         self.device = run("losetup", "--find", "--show", "--direct-io=on", image).stdout.strip()
         try:
             self.mount()
