@@ -18,9 +18,8 @@
  * "1763635154.Q1763635154123456R0123456789abcdef.host". A delivery that is repeated after
  * a crash makes the same name, so it finds the file of the first time in new/ and is done. */
 
-enum {
-    MAILDIR_UNUSED_S = 36 * 3600
-}; /* files in tmp/ that nobody touched for so long go */
+/* Files in tmp/ that nobody touched for so long go. */
+enum { MAILDIR_UNUSED_S = 36 * 3600 };
 
 struct maildir {
     int base; /* O_PATH */
@@ -36,7 +35,6 @@ enum maildir_publish_status {
 
 /* Open path, relative to the directory home. returns true, or false with errno */
 bool maildir_open(struct maildir *maildir, int home, const char *path);
-
 void maildir_close(struct maildir *maildir);
 
 /* Make the name of the file.

@@ -64,10 +64,10 @@ def in_data(world):
 
 
 def slow_clients(world, tally, is_short):
-    """Slow ones: a byte a second, one half in a command, one half in a message. Deaf ones ask, and never read
-    the answers, until nothing fits into the pipes. Half-open ones go away in the middle: with a reset, without
-    a word, or not at all. Stalled ones have sent as much of a message as is kept in memory. All at once; the
-    sessions end because the server ends them."""
+    """Slow ones: a byte a second, one half in a command, one half in a message. Deaf ones ask, and never
+    read the answers, until nothing fits into the pipes. Half-open ones go away in the middle: with a
+    reset, without a word, or not at all. Stalled ones have sent as much of a message as is kept in
+    memory. All at once; the sessions end because the server ends them."""
     case, many = "slow, deaf and half-open clients", 40 if is_short else 1000
     slow = [connect(world) for _ in range(many // 2)] + [in_data(world) for _ in range(many // 2)]
     stalled = [stall(world) for _ in range(10 if is_short else 100)]
