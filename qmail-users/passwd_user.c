@@ -6,7 +6,6 @@
 #include "passwd_user.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "account.h"
+#include "passwd_sources.h"
 #include "text.h"
 
 enum { NAME_MAX_BYTES = 31 };
@@ -51,13 +51,9 @@ check_home(const struct passwd *entry)
 static enum found
 find_account(const char *name, const struct passwd **entry)
 {
-    errno = 0;
-    *entry = getpwnam(name);
-    if (!*entry) /* getpwnam(3): these say "no such name" */
-        return !errno || errno == ENOENT || errno == ESRCH || errno == EBADF ||
-                       errno == EPERM
-                   ? FOUND_NOBODY
-                   : FOUND_ERROR;
+    *entry = passwd_sources_find(name);
+    if (!*entry)
+        return errno ? FOUND_ERROR : FOUND_NOBODY;
     if ((*entry)->pw_uid == 0 || strcmp((*entry)->pw_name, name) != 0)
         return FOUND_NOBODY;
     return check_home(*entry);

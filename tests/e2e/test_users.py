@@ -73,6 +73,32 @@ def test_qmail_getpw_finds_the_longest_account_name(make_instance):
         run("umount", "/etc/passwd")
 
 
+def test_qmail_getpw_knows_trouble_from_nobody(make_instance):
+    """While /etc/passwd cannot be read, its users are not unknown, although the next service in nsswitch.conf,
+    which can be asked, does not have them. Who is unknown everywhere is nobody."""
+    one = make_instance(start=False)
+    accounts, switch = one.folder / "passwd", one.folder / "nsswitch.conf"
+    (one.folder / "joe").mkdir()
+    os.chown(one.folder / "joe", 6001, 6001)
+    accounts.write_text(open("/etc/passwd", encoding="utf-8").read() +
+                        f"joe:x:6001:6001::{one.folder}/joe:/bin/sh\n")
+    switch.write_text("passwd: files [NOTFOUND=continue] systemd\n")
+    run("mount", "--bind", accounts, "/etc/passwd")
+    run("mount", "--bind", switch, "/etc/nsswitch.conf")
+    try:
+        assert one.bin("qmail-getpw", "joe").stdout.startswith("joe\0")
+        assert one.bin("qmail-getpw", "jim").stdout.startswith("alias\0")
+        for fault in ("openat:error=EMFILE", "openat:error=ENOMEM", "read:error=EIO"):
+            for times, answer in ((":when=1", "joe\0"), (":when=1..2", ""), ("", "")):
+                done = one.run("strace", "-o", one.folder / "trace", "-P", "/etc/passwd", "-e",
+                               f"inject={fault}{times}", one.home / "bin/qmail-getpw", "joe", check=False)
+                assert done.stdout.startswith(answer) and done.returncode == (0 if answer else 111)
+                assert "INJECTED" in (one.folder / "trace").read_text()
+    finally:
+        run("umount", "/etc/nsswitch.conf")
+        run("umount", "/etc/passwd")
+
+
 def test_qmail_pw2u_follows_its_helper_files(make_instance):
     """include, exclude, mailnames, subusers, append, and the options."""
     one = make_instance(start=False)
