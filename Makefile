@@ -64,8 +64,8 @@ NEEDS_lint  := clang clang-format cppcheck shellcheck pyflakes3 pycodestyle mand
 NEEDS_bench := $(RUN_PACKAGES) python3 postfix iproute2 e2fsprogs
 NEEDS_bench-scale := $(NEEDS_bench)
 NEEDS_size  := $(NEEDS_bench)
-NEEDS_crash := $(NEEDS_bench) strace procps
-NEEDS_e2e   := $(NEEDS_crash) python3-pytest python3-dnspython s-nail swaks unbound
+NEEDS_crash := $(NEEDS_bench) strace procps unbound python3-dnspython
+NEEDS_e2e   := $(NEEDS_crash) python3-pytest s-nail swaks
 GUARDED     := unit fuzz lint e2e crash bench bench-scale size
 
 all: programs

@@ -7,14 +7,17 @@ from collections import namedtuple
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from dns_server import Dns
 from instance import PATIENCE, run
+from smtp_peer import Peer
 from tracing import Trap, calls, ordinals
 from world import Tally, World
 
 MOST = int(os.environ.get("CRASH_MOST") or 0)  # cases of each program; 0: all of them
 # name: the service it belongs to (restarted for a case), or None: it starts with the next message.
 # -down: while qmail-queued is down, so that qmail-queue leaves the message in queue/drop; -large: with a
-# message that goes by descriptor, through a file; -busy: several at a time, which share flushes
+# message that goes by descriptor, through a file; -busy: several at a time, which share flushes;
+# -dns: the server is found in the DNS
 CHAIN = {
     "qmail-queue": None, "qmail-smtpd": None, "qmail-local": None, "qmail-remote": None,
     "qmail-queue-down": None, "qmail-queued": "qmail-queued", "qmail-start": "qmail-send",
@@ -22,9 +25,9 @@ CHAIN = {
     "qmail-getpw": "qmail-send",
     "qmail-queue-large": None, "qmail-smtpd-large": None, "qmail-local-large": None,
     "qmail-remote-large": None, "qmail-queued-large": "qmail-queued", "qmail-rspawn-large": "qmail-send",
-    "qmail-queued-busy": "qmail-queued", "qmail-local-busy": None,
+    "qmail-queued-busy": "qmail-queued", "qmail-local-busy": None, "qmail-remote-dns": None,
 }
-VARIANTS = ("down", "large", "busy")
+VARIANTS = ("down", "large", "busy", "dns")
 SMALL, LARGE = 300, 1_500_000  # bytes of a message
 BUSY = 8  # messages at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
@@ -252,6 +255,34 @@ def account(world, name, uid):
         run("umount", "-l", "/etc/passwd")
 
 
+@contextmanager
+def name_server(world):
+    """The other server is found by its MX and A records, on port 25."""
+    server, usual = Dns(), world.sink
+    server.zone("sink.example. MX 10 mx.sink.example.", "mx.sink.example. A 127.0.0.2")
+    world.sink = Peer("127.0.0.2", 25)
+    route = (world.one.home / "control/smtproutes").read_text(encoding="utf-8")
+    world.one.control("smtproutes", None)
+    world.one.restart("qmail-send")
+    try:
+        yield
+    finally:
+        world.one.control("smtproutes", route)
+        world.one.restart("qmail-send")
+        world.sink.close()
+        world.sink = usual
+        server.close()
+
+
+def surroundings(world, name):
+    """What the cases of a program need."""
+    if name == "qmail-getpw":
+        return account(world, "erin", 5009)
+    if name.endswith("-dns"):
+        return name_server(world)
+    return nullcontext()
+
+
 def run_series(series, ways, most):
     listed = series.record()
     for call, what in sample([(call, what) for call in listed for what in ways(call)], most):
@@ -272,8 +303,8 @@ def judge(tallies):
 
 def run_part(programs, title, ways, is_short, names):
     tallies = []
-    if not names:  # what depends on a race is not for a sample
-        names = [name for name in CHAIN if not (is_short and name.endswith("-busy"))]
+    if not names:
+        names = [name for name in CHAIN if not (is_short and name.endswith(("-large", "-busy")))]
     world = World(programs)
     try:
         for name in names:
@@ -281,7 +312,7 @@ def run_part(programs, title, ways, is_short, names):
             tallies.append(tally)
             began = time.monotonic()
             series = Series(world, name, tally, is_short)
-            with account(world, "erin", 5009) if name == "qmail-getpw" else nullcontext():
+            with surroundings(world, name):
                 run_series(series, ways, MOST or (0 if not is_short else 1 if CHAIN[name] else 2))
                 series.end()
                 swept = world.check_temporary(tally)

@@ -4,13 +4,13 @@ Everything runs inside one `unshare -n -m`: lo is ours, ports 25 and 53 are free
 /etc/resolv.conf can be covered by a bind mount without touching the machine.
 """
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from dns_server import Dns  # noqa: E402
 from instance import (PATIENCE, SAN, SINGLE_UID, SOURCE, USERS, Instance,  # noqa: E402
                       install_programs, public_folder, remove_tree, require_own_network, run,
                       wait_for)
@@ -79,67 +79,6 @@ def instance(programs):
 def single_user_instance(make_instance):
     """A started instance that an ordinary user made: one uid everywhere, port 2525."""
     return make_instance(uid=SINGLE_UID, port=2525)
-
-
-class Dns:
-    """unbound on 127.0.0.1:53, asking nobody but its own zone file; /etc/resolv.conf points to it."""
-
-    def __init__(self):
-        self.folder = public_folder("pennypost-dns-")
-        self.server = None
-        resolv = self.folder / "resolv.conf"
-        resolv.write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
-        run("mount", "--bind", resolv, "/etc/resolv.conf")
-
-    def zone(self, *records, dead=()):
-        """Serve these records ("x.example. MX 10 mx.x.example."), NXDOMAIN for the rest, SERVFAIL
-        for the domains in dead. Replaces what was served before."""
-        self.end()
-        root = [". 1 IN SOA ns. root. 1 3600 3600 3600 1", ". 1 IN NS ns.", "ns. 1 IN A 127.0.0.1"]
-        root += [record.replace(" ", " 1 IN ", 1) for record in records]
-        (self.folder / "root.zone").write_text("\n".join(root) + "\n")
-        lines = [
-            "server:", "  interface: 127.0.0.1", "  interface: ::1", "  do-daemonize: no",
-            "  username: \"\"", "  chroot: \"\"", f"  pidfile: \"{self.folder}/pid\"",
-            f"  directory: \"{self.folder}\"", "  use-syslog: no", "  logfile: \"\"",
-            "  module-config: \"iterator\"", "  num-threads: 1", "  cache-max-negative-ttl: 1",
-            "  access-control: ::1 allow", "  access-control: 127.0.0.0/8 allow"]
-        for name in ("invalid.", "test.", "localhost.", "127.in-addr.arpa."):
-            lines.append(f"  local-zone: \"{name}\" nodefault")
-        # A zone that cannot be transferred has no answer: SERVFAIL.
-        origins = [(".", f"zonefile: \"{self.folder}/root.zone\"")]
-        for name, origin in origins + [(name, "primary: 127.0.0.1@9") for name in dead]:
-            lines += ["auth-zone:", f"  name: \"{name}\"", f"  {origin}", "  for-downstream: no",
-                      "  for-upstream: yes", "  fallback-enabled: no"]
-        lines += ["remote-control:", "  control-enable: no"]
-        (self.folder / "unbound.conf").write_text("\n".join(lines) + "\n")
-        with open(self.folder / "log", "ab") as log:
-            self.server = subprocess.Popen(["unbound", "-d", "-c", str(self.folder / "unbound.conf")],
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-        def answers():
-            assert self.server.poll() is None, (self.folder / "log").read_text()
-            import dns.resolver
-            try:
-                resolver = dns.resolver.Resolver(configure=False)
-                resolver.nameservers, resolver.lifetime = ["127.0.0.1"], 1
-                resolver.resolve("nothing.invalid.", "A")
-            except dns.resolver.NXDOMAIN:
-                return True
-            except Exception:  # not there yet
-                return False
-        wait_for(answers, "the name server")
-
-    def end(self):
-        if self.server:
-            self.server.kill()
-            self.server.wait()
-            self.server = None
-
-    def close(self):
-        self.end()
-        run("umount", "/etc/resolv.conf")
-        remove_tree(self.folder)
 
 
 @pytest.fixture(scope="module")
