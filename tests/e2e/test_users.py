@@ -74,8 +74,8 @@ def test_qmail_getpw_finds_the_longest_account_name(make_instance):
 
 
 def test_qmail_getpw_knows_trouble_from_nobody(make_instance):
-    """While /etc/passwd cannot be read, its users are not unknown, although the next service in nsswitch.conf,
-    which can be asked, does not have them. Who is unknown everywhere is nobody."""
+    """While /etc/passwd cannot be read, its users are not unknown, although the next service, which
+    can be asked, does not have them. Who is unknown to all services is nobody."""
     one = make_instance(start=False)
     accounts, switch = one.folder / "passwd", one.folder / "nsswitch.conf"
     (one.folder / "joe").mkdir()
