@@ -72,6 +72,7 @@ is_last(const char *block)
 static void *
 obtain(size_t len)
 {
+    len += len == 0; /* a block of no bytes could begin behind the place */
     if (len > PLACE_BYTES - UNIT || rounded(len) + UNIT > PLACE_BYTES - used)
         return __libc_malloc(len);
     char *block = place.bytes + used + UNIT;

@@ -123,6 +123,18 @@ what_does_not_fit_comes_from_the_c_library(void **state)
 }
 
 static void
+a_block_of_no_bytes_does_not_begin_behind_the_place(void **state)
+{
+    (void)state;
+    begin();
+    first_malloc(PLACE_BYTES - 2 * UNIT);
+    char *none = first_malloc(0); /* there is room for its length, but for nothing else */
+    assert_false(is_first(none));
+    first_free(none);
+    assert_int_equal(second_calls, 2);
+}
+
+static void
 a_block_that_outgrows_the_place_takes_its_bytes_along(void **state)
 {
     (void)state;
@@ -169,6 +181,7 @@ main(void)
         cmocka_unit_test(the_last_block_grows_where_it_stands_and_is_taken_back),
         cmocka_unit_test(another_block_that_grows_moves_with_its_bytes),
         cmocka_unit_test(what_does_not_fit_comes_from_the_c_library),
+        cmocka_unit_test(a_block_of_no_bytes_does_not_begin_behind_the_place),
         cmocka_unit_test(a_block_that_outgrows_the_place_takes_its_bytes_along),
         cmocka_unit_test(calloc_gives_zeros_also_where_something_was_before),
         cmocka_unit_test(null_is_freed_and_reallocated_as_the_standard_says),
