@@ -5,14 +5,17 @@
 
 #include "report.h"
 
-enum { TARGET_BYTES = 332 /* "queue/bad/drop-" and a name of at most 255 */ };
+enum {
+    NAME_KEEP = 240, /* of a name; the prefix comes before it, and 255 is the most */
+    TARGET_BYTES = sizeof "queue/bad/drop-" + NAME_KEEP,
+};
 
 bool
 aside_move(const char *path, const char *prefix, const char *name)
 {
     char target[TARGET_BYTES];
 
-    snprintf(target, sizeof target, "queue/bad/%s%s", prefix, name);
+    snprintf(target, sizeof target, "queue/bad/%s%.*s", prefix, NAME_KEEP, name);
     if (rename(path, target) == 0) {
         report_file("set aside in queue/bad: not a complete message:", path);
         return true;

@@ -125,6 +125,8 @@ take_in(struct drop_take *take, const char *name, int source, uid_t uid,
     taking.fd = open(taking.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (taking.fd < 0 || flock(taking.fd, LOCK_EX) < 0) {
         report_error("unable to create", taking.path);
+        if (taking.fd >= 0)
+            fd_close(taking.fd);
         return FATE_LATER; /* the next round begins with what is left there */
     }
     enum fate fate = write_taking(take, &taking, source, uid, drop);
