@@ -74,7 +74,7 @@ def abuse(programs, is_short, names=None):
     tallies = []
     world = World(programs, limits=True, start=False)
     world.one.control("concurrencyincoming", "1100")
-    world.one.control("timeoutsmtpd", str(greedy.TIMEOUT_S))
+    world.one.control("timeoutsmtpd", str(greedy.TIMEOUT_SHORT_S if is_short else greedy.TIMEOUT_S))
     world.one.start()
     group = find_memory_group(world.one)
     try:
