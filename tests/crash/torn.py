@@ -117,13 +117,15 @@ def strange_names(shop):
 
 
 def other_folders(shop):
-    """queue/bounce, which nothing reads, and queue/drop, where every user may leave things."""
+    """queue/bounce, which nothing reads, queue/drop, where every user may leave things, and queue/taking,
+    where those are that were being taken in."""
     good = queue_file(shop.message("torn"), ["alice@me.example"])
-    for part, where in (("bounce", STAYS), ("drop", ASIDE)):
+    for part, where, name in (("bounce", STAYS, "{}"), ("drop", ASIDE, "{}"), ("taking", ASIDE, "{}.name")):
         for what, content in (("zeros", bytes(500)), ("foreign", b"hello\n"), ("empty", b""),
                               ("a queue file", good), ("truncated", good[:-30])):
-            number = shop.id()
-            file = shop.put(shop.queue / part / str(number), content, 0o644)
+            if part == "taking" and content is good:
+                continue  # that is a message, to be moved into queue/mess
+            file = shop.put(shop.queue / part / name.format(shop.id()), content, 0o644)
             yield f"{what} in queue/{part}", where, [file]
     strange = shop.queue / "drop/strange"
     strange.symlink_to("/etc/shadow")
