@@ -60,11 +60,18 @@ def require(folder, size_mb, always_loop=False):
                               + done.stderr.strip())
 
 
+def version():
+    """What git says of this checkout; "" without git, or outside of a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        return subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--tags"],
+                              capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
 def about(**more):
     """What a reader of the figures wants to know of the machine."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    commit = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--tags"],
-                            capture_output=True, text=True, check=False).stdout.strip()
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = re.search(r"^model name\s*: (.*)", file.read(), re.M)
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -72,7 +79,7 @@ def about(**more):
     return {"time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "kernel": platform.release(), "cpus": os.cpu_count(),
             "cpu": model[1] if model else platform.machine(),
-            "memory_gb": round(memory / 1e6), "pennypost": commit or "not from git", **more}
+            "memory_gb": round(memory / 1e6), "pennypost": version() or "not from git", **more}
 
 
 class Cgroup:
@@ -220,12 +227,20 @@ class LoopFileSystem:
         self.mount()
 
     def mount(self):
-        loop = subprocess.run(["losetup", "-f", "--show", "--direct-io=on", self.image],
-                              check=True, capture_output=True, text=True).stdout.strip()
+        loop = self.try_to(["losetup", "-f", "--show", "--direct-io=on", self.image])
         try:
-            subprocess.run(["mount", loop, self.path], check=True)
+            self.try_to(["mount", loop, self.path])
         finally:
             subprocess.run(["losetup", "-d", loop], check=True)  # as soon as nothing uses it
+
+    @staticmethod
+    def try_to(command):
+        """returns what it has printed; a container may have loop devices, and not let us use them"""
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotPossible("needs a loop device for a file system with a journal: "
+                              + done.stderr.strip())
+        return done.stdout.strip()
 
     def settle(self):
         """Everything is written, and the journal empty: what was done before costs nothing

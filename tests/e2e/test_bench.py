@@ -1,5 +1,6 @@
 """The benchmarks work: short runs of a few cells, held to no goal."""
 import json
+import os
 import subprocess
 import xml.etree.ElementTree as xml
 
@@ -56,7 +57,7 @@ def test_growth_is_measured(tmp_path):
 
 def test_size_is_measured(tmp_path):
     """`make size` knows the lines and the size of each program, and what the idle system needs."""
-    bench("size.py", tmp_path)
+    bench("size.py", tmp_path, "--bin", os.environ.get("BIN", "build/bin"))
     results = json.loads((tmp_path / "size.json").read_text())
     assert {"qmail-smtpd", "qmail-send", "qmailctl"} <= {row["program"] for row in
                                                          results["programs"]}
