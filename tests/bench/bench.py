@@ -176,11 +176,13 @@ def run(options):
         if re.fullmatch(pattern, "neighbour"):
             failures += run_neighbour(servers, options, about)
     finally:
-        for server in servers:
-            server.stop()
-        undo()
-        if results:
-            missed = show(options, results, about)
+        try:
+            if results:
+                missed = show(options, results, about)
+        finally:
+            for server in servers:
+                server.stop()
+            undo()
     return missed, failures
 
 

@@ -290,6 +290,15 @@ def run_parts(server, options, disk, results):
     return failures
 
 
+def show(options, results, about):
+    """The tables and the files."""
+    print_report(results)
+    with open(os.path.join(options.out, "scale.json"), "w", encoding="utf-8") as file:
+        json.dump({"about": about, **results}, file, indent=1)
+        file.write("\n")
+    write_chart(os.path.join(options.out, "scale.svg"), results, about)
+
+
 def run(options):
     """Returns (goals missed, parts failed)."""
     size_mb = SHORT_DISK_MB if options.short else DISK_MB
@@ -303,15 +312,13 @@ def run(options):
         server = Growing(options.dir)
         failures = run_parts(server, options, disk, results)
     finally:
-        if server:
-            server.stop()
-        disk.undo()
-        if results:
-            print_report(results)
-            with open(os.path.join(options.out, "scale.json"), "w", encoding="utf-8") as file:
-                json.dump({"about": about, **results}, file, indent=1)
-                file.write("\n")
-            write_chart(os.path.join(options.out, "scale.svg"), results, about)
+        try:
+            if results:
+                show(options, results, about)
+        finally:
+            if server:
+                server.stop()
+            disk.undo()
     missed = [] if options.short else missed_goals(results)
     for sentence in missed:
         print(f"MISSED: {sentence}")
