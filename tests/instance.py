@@ -16,6 +16,8 @@ PATIENCE = 60 if not SAN else 180  # seconds to wait for an event; never a measu
 SERVICES = ("qmail-queued", "qmail-send", "qmail-smtpd")
 USERS = {"alice": 5001, "bob": 5002, "carol": 5003}
 SINGLE_UID = 4242
+# The kernel puts these, down, into every new network when their modules are loaded.
+TUNNELS = set("tunl0 gre0 gretap0 erspan0 sit0 ip6tnl0 ip6gre0 ip_vti0 ip6_vti0".split())
 
 
 def wait_for(condition, what="event", patience=None):
@@ -313,4 +315,4 @@ def require_own_network():
         return "not root"
     with open("/proc/net/dev", encoding="ascii") as devices:
         names = [line.split(":")[0].strip() for line in devices if ":" in line]
-    return None if names == ["lo"] else "not in a network of its own"
+    return None if set(names) <= {"lo"} | TUNNELS else "not in a network of its own"
