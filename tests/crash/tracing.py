@@ -129,7 +129,7 @@ class Hunt(threading.Thread):
                 if len(children) >= self.nth and pid == children[self.nth - 1]:
                     self.hand_over(pid)
                     return
-                if pid in children:
+                if pid in children or pid == main_process(text):  # that may make such a call, too
                     self.release(pid)
             time.sleep(0.003)
 
@@ -175,10 +175,16 @@ def stopped(trace):
     return [int(pid) for pid in re.findall(r"^(\d+) +--- stopped by SIGSTOP", trace, re.M)]
 
 
+def main_process(trace):
+    """The process that a trace made with -f begins with, or None."""
+    found = re.match(r"\d+", trace)
+    return int(found[0]) if found else None
+
+
 def forks(trace):
     """The processes that the program itself has forked, in order, by a trace made with -f."""
-    main = re.match(r"\d+", trace)
-    pattern = rf"^{main[0]} +(?:<\.\.\. )?(?:{'|'.join(FORKS)})\b.* = (\d+)$" if main else "^$"
+    main = main_process(trace)
+    pattern = rf"^{main} +(?:<\.\.\. )?(?:{'|'.join(FORKS)})\b.* = (\d+)$" if main else "^$"
     return [int(pid) for pid in re.findall(pattern, trace, re.M) if pid]
 
 
