@@ -80,7 +80,9 @@ move_notification(void)
     unsigned int number;
     char digits[UINT_FMT];
 
-    if (!text || !uint0_scan(text, &number) || fcntl((int)number, F_GETFD) < 0) {
+    bool is_open = text && uint0_scan(text, &number) &&
+                   (fcntl((int)number, F_GETFD) >= 0 || errno != EBADF);
+    if (!is_open) {
         (void)unsetenv("NOTIFY_FD");
         return -1;
     }
