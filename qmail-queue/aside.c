@@ -2,21 +2,39 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "report.h"
 
 enum {
-    NAME_KEEP = 240, /* of a name; the prefix comes before it, and 255 is the most */
-    TARGET_BYTES = sizeof "queue/bad/drop-" + NAME_KEEP,
+    NAME_KEEP =
+        240, /* of a name; prefix and number stand around it, and 255 is the most */
+    SAME_NAME_MAX = 999,
+    TARGET_BYTES = sizeof "queue/bad/drop-.999" + NAME_KEEP,
 };
+
+/* Find a name in queue/bad that nothing has: only we and the keeper put files there, each under
+ * names of its own. returns false when there are too many */
+static bool
+find_free(char *target, const char *prefix, const char *name)
+{
+    int len = snprintf(target, TARGET_BYTES, "queue/bad/%s%.*s", prefix, NAME_KEEP, name);
+    for (int number = 2; access(target, F_OK) == 0; number++) {
+        if (number > SAME_NAME_MAX) {
+            errno = EEXIST;
+            return false;
+        }
+        snprintf(target + len, TARGET_BYTES - (size_t)len, ".%d", number);
+    }
+    return true;
+}
 
 bool
 aside_move(const char *path, const char *prefix, const char *name)
 {
     char target[TARGET_BYTES];
 
-    snprintf(target, sizeof target, "queue/bad/%s%.*s", prefix, NAME_KEEP, name);
-    if (rename(path, target) == 0) {
+    if (find_free(target, prefix, name) && rename(path, target) == 0) {
         report_file("set aside in queue/bad: not a complete message:", path);
         return true;
     }
