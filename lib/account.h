@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-/* The system accounts of DESIGN: qmaild, qmailq, qmailr, qmailp, qmaill, alias. A line
+/* The system accounts: qmaild, qmailq, qmailr, qmailp, qmaill, alias. A line
  * "role:name" in control/accounts gives a role another account name.
  *
  * Single-user mode: where geteuid() is not 0, every role is the user who started us. */

@@ -12,7 +12,7 @@
  *         read, or the envelope ends early (do not queue); 61 cannot enter the home; 62 cannot
  *         enter the queue; 64 trouble with queue/mess; 74 qmail-queued died: it may have been
  *         queued; 81 bug; 91 not an envelope; 100 usage
- * spec    INTERFACES "qmail-queue: the one injection point"
+ * spec    qmail's: message on 0, envelope on 1, these exit codes
  */
 
 #include <errno.h>

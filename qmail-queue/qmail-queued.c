@@ -21,7 +21,7 @@
  *         one verifies old files and takes in queue/drop; and one per large message, at most 4.
  * signals TERM: finish what is being flushed, answer, exit
  * exit    0 after TERM; 100 usage, or control/flush says something else; 111 trouble: restart
- * spec    queue-file(5), DESIGN "The queue"
+ * spec    queue-file(5); lib/injection.h: requests and answers
  */
 
 #include <errno.h>

@@ -36,6 +36,8 @@ def test_single_user_mode_delivers(single_user_instance):
     one.wait_mail("alias")
     for pid in one.processes():
         assert os.stat(f"/proc/{pid}").st_uid == one.uid
+    # what this user runs besides mail must not keep a .qmail program from starting
+    assert (one.home / "control/maxprocesses").read_text() == "0\n"
 
 
 def test_setup_again_changes_no_file(make_instance):
