@@ -146,8 +146,12 @@ run-e2e: programs build/bench/fill-queue
 run-bench: programs
 	@tests/own-network /usr/bin/python3 tests/bench/bench.py $(if $(SHORT),--short) $(BENCH)
 
+# What one session of qmail-smtpd costs, beside other such programs: make session-cost WITH="/path ...".
+session-cost: build/bench/session-cost $(BIN)/qmail-smtpd
+	@build/bench/session-cost 2000 $(abspath $(BIN)/qmail-smtpd) $(WITH)
+
 # Growth: what a large queue, many sessions and long lists cost. SHORT=1: fewer and smaller.
-build/bench/fill-queue: tests/bench/fill-queue.c build/glibc/lib.a
+build/bench/%: tests/bench/%.c build/glibc/lib.a
 	@mkdir -p $(@D)
 	$(C_glibc) $(L_glibc:$(CC)%=%) -o $@ $< $(filter %.a,$^) $(ARCHIVES)
 run-bench-scale: programs build/bench/fill-queue
@@ -201,7 +205,7 @@ uninstall: down
 clean:
 	rm -rf build
 
-.PHONY: all programs packages $(GUARDED) $(addprefix run-,$(GUARDED)) compile-all check install up down \
+.PHONY: all programs packages $(GUARDED) $(addprefix run-,$(GUARDED)) compile-all check session-cost install up down \
   uninstall clean place-is-sane
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
