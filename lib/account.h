@@ -22,8 +22,8 @@ bool account_is_single_user(void);
  * returns  true, or false with errno (ENOENT: no such account) */
 bool account_find(struct account *account, const char *role);
 
-/* The same by name alone, whoever we are: for a daemon that has already left root and needs
- * to know another role's uid. ENOENT is what it gets in single-user mode. */
+/* The same by name alone, whoever we are: for a daemon that has already left root and
+ * needs to know another role's uid. ENOENT is what it gets in single-user mode. */
 bool account_lookup(struct account *account, const char *role);
 
 /* Give up root for good: groups cleared to gid, gid, uid; refuses uid 0 with EPERM.

@@ -12,7 +12,7 @@ enum { COLUMNS = 72 };
 
 enum piece_kind { PIECE_ADDRESS, PIECE_GROUP_START, PIECE_GROUP_END, PIECE_COMMENT };
 
-/* An element of the list in its final form; all of them lie in list.pieces_text, last first. */
+/* An element of the list in final form; all lie in list.pieces_text, last first. */
 struct piece {
     enum piece_kind kind;
     size_t begin;
@@ -68,7 +68,8 @@ append_comments(stralloc *out, const struct list *list, struct range range)
     return true;
 }
 
-/* Append the address in hand; with brackets always, or only where nothing else would be seen. */
+/* Append the address in hand; with brackets always, or only where nothing
+ * else would be seen. */
 static bool
 append_address(struct list *list, bool with_brackets)
 {
@@ -88,7 +89,7 @@ add_piece(struct list *list, enum piece_kind kind, size_t begin)
                                                                 : ADDRESS_LIST_STOPPED;
 }
 
-/* "@a,@b:user@c" is delivered as user@c, RFC 5321 4.1.1.3; a route without end is nothing. */
+/* "@a,@b:user@c" means user@c, RFC 5321 4.1.1.3; a route without end is nothing. */
 static struct range
 without_route(const struct list *list, struct range range)
 {
@@ -122,8 +123,8 @@ find_at(const struct list *list, struct range *range)
     return range->end;
 }
 
-/* The raw form of an address is divided at its last '@', and must be fit to be printed: a host
- * has no quoting of its own. */
+/* The raw form of an address is divided at its last '@', and must be fit to be printed:
+ * a host has no quoting of its own. */
 static bool
 is_host(const stralloc *host)
 {
@@ -136,8 +137,8 @@ is_host(const stralloc *host)
     return !is_literal || memchr(host->s, ']', host->len) == host->s + host->len - 1;
 }
 
-/* Join words, dots and '@' to the text they mean. Blanks between words of a local part are
- * kept as one blank (it will be quoted). */
+/* Join words, dots and '@' to the text they mean. Blanks between words of a local part
+ * are kept as one blank (it will be quoted). */
 static enum address_list_status
 read_part(stralloc *out, const struct list *list, struct range range, bool wants_host)
 {
@@ -186,8 +187,9 @@ read_address(struct list *list, struct range range)
     return status;
 }
 
-/* An address without <>: words that dots and '@' join. Where two words meet, a comma is missing.
- * Comments before the first word belong to it only where nothing else could own them. */
+/* An address without <>: words that dots and '@' join. Where two words meet,
+ * a comma is missing. Comments before the first word belong to it only where nothing
+ * else could own them. */
 static enum address_list_status
 take_bare(struct list *list, size_t tail_end)
 {
@@ -326,7 +328,7 @@ take_last(struct list *list)
     }
 }
 
-/* Put the pieces in order, with commas, on lines of at most COLUMNS where that is possible. */
+/* Put the pieces in order, with commas, on lines of at most COLUMNS where possible. */
 static bool
 append_folded(stralloc *out, const struct list *list)
 {

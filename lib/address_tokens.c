@@ -17,8 +17,8 @@ is_sign(char byte)
     return byte && strchr("<>@,;:.", byte);
 }
 
-/* Each skip function gets the offset of the first byte and returns the offset behind the last,
- * or 0 when there is no end. */
+/* Each skip function gets the offset of the first byte and returns the offset behind the
+ * last, or 0 when there is no end. */
 
 static size_t
 skip_atom(const char *text, size_t len, size_t at)

@@ -8,7 +8,7 @@
 #include <skalibs/genalloc.h>
 #include <skalibs/stralloc.h>
 
-/* The words and signs of an address list, RFC 5322 3.2. Blanks, tabs and line ends separate. */
+/* Words and signs of an address list, RFC 5322 3.2. Blanks, tabs, line ends separate. */
 
 enum address_token_type {
     ADDRESS_TOKEN_ATOM = 'a',
@@ -26,18 +26,19 @@ struct address_token {
 
 /* Cut text into tokens. A ')' or ']' that nothing opened is part of an atom, as in qmail.
  * tokens   genalloc of struct address_token, replaced, owned by the caller
- * returns  true, or false with errno: EPROTO a comment, quoted string or literal has no end,
- *          or the text is longer than 4 GiB; else no memory */
+ * returns  true, or false with errno: EPROTO a comment, quoted string or literal has no
+ *          end, or the text is longer than 4 GiB; else no memory */
 bool address_tokens_read(genalloc *tokens, const char *text, size_t len);
 
-/* Append what an atom, quoted string or literal means: without quotes and backslashes, and
- * without line ends (RFC 5322 3.2.4: they are invisible). A literal keeps its brackets and
- * loses its blanks. returns false: no memory */
+/* Append what an atom, quoted string or literal means: without quotes and backslashes,
+ * and without line ends (RFC 5322 3.2.4: they are invisible). A literal keeps its
+ * brackets and loses its blanks. returns false: no memory */
 bool address_token_append(stralloc *out, const char *text,
                           const struct address_token *token);
 
-/* Append the bytes from begin to before end as they are, but on one line: without line ends and
- * the backslashes before them; a CR alone becomes a blank. returns false: no memory */
+/* Append the bytes from begin to before end as they are, but on one line: without
+ * line ends and the backslashes before them; a CR alone becomes a blank.
+ * returns false: no memory */
 bool address_tokens_append_source(stralloc *out, const char *text, size_t begin,
                                   size_t end);
 

@@ -43,8 +43,8 @@ close_failed(struct cdb_table *table, int error)
     return CDB_TABLE_ERROR;
 }
 
-/* Do all hash tables lie inside the file? Then a lookup cannot read for longer than the file is:
- * cdb_seek() itself would follow a table of 2^32 slots round and round. */
+/* Do all hash tables lie inside the file? Then a lookup cannot read for longer than the
+ * file is: cdb_seek() itself would follow a table of 2^32 slots round and round. */
 static bool
 has_sound_index(int fd, off_t size_bytes)
 {
@@ -201,8 +201,8 @@ cdb_maker_finish(struct cdb_maker *maker)
     return ok;
 }
 
-/* tinycdb frees its list of records only in cdb_make_finish(), so let it finish in the file that
- * is thrown away. */
+/* tinycdb frees its list of records only in cdb_make_finish(), so let it finish in the
+ * file that is thrown away. */
 void
 cdb_maker_abandon(struct cdb_maker *maker)
 {

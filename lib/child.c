@@ -31,8 +31,8 @@ place_descriptors(const struct child_plan *plan)
            dup2(output, FD_OUTPUT) == FD_OUTPUT && dup2(output, FD_LOG) == FD_LOG;
 }
 
-/* An administrator's PATH and queue program reach .qmail programs; what else root's shell or
- * supervisor had in its environment is nobody's business. */
+/* An administrator's PATH and queue program reach .qmail programs; what else root's shell
+ * or supervisor had in its environment is nobody's business. */
 static void
 reduce_environment(void)
 {

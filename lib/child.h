@@ -26,8 +26,9 @@ struct child_plan {
     bool whole_environment; /* else PATH, QMAILHOME, QMAILQUEUE, TZ and nothing more */
 };
 
-/* Start the program in a process group of its own. Current directory: the home, which is also
- * what QMAILHOME says. No other descriptor of ours reaches it if all are close-on-exec.
+/* Start the program in a process group of its own. Current directory: the home,
+ * which is also what QMAILHOME says. No other descriptor of ours reaches it if
+ * all are close-on-exec.
  * returns  its process id, or -1 with errno */
 pid_t child_start(const struct child_plan *plan);
 

@@ -18,8 +18,8 @@ cut_trailing_blanks(stralloc *value)
         value->len--;
 }
 
-/* Read a line without its end and trailing blanks. returns as skagetln_loose: for a last line
- * without newline that puts a '\0' in place of it, and counts it (skalibs 2.13). */
+/* Read a line without its end and trailing blanks. returns as skagetln_loose: for a last
+ * line without newline that puts a '\0' in place of it, and counts it (skalibs 2.13). */
 static int
 read_line(buffer *input, stralloc *line)
 {

@@ -1,10 +1,10 @@
 #ifndef DIE_H
 #define DIE_H
 
-/* The last words of a program. Only a file with a main() calls these; set skalibs' PROG first.
- * Exit codes are qmail's: 111 if trying again later can work, 100 if it cannot. */
+/* The last words of a program. Only a file with a main() calls these; set skalibs' PROG
+ * first. Exit codes are qmail's: 111 if trying again later can work, 100 if it cannot. */
 
-/* Print "PROG: fatal: unable to ACTION OBJECT: strerror(errno)" on stderr and exit 111. */
+/* Print "PROG: fatal: unable to ACTION OBJECT: strerror(errno)" on stderr, exit 111. */
 _Noreturn void die_temp(const char *action, const char *object);
 
 /* Print "PROG: fatal: REASON" on stderr and exit 100. */

@@ -74,8 +74,8 @@ append_label(struct name *name, const unsigned char *label, size_t len)
     return true;
 }
 
-/* Read a name, RFC 1035 4.1.4. A pointer must lead to before the place where the labels that
- * led to it began, so each jump goes strictly backwards and the walk ends. */
+/* Read a name, RFC 1035 4.1.4. A pointer must lead to before the place where the labels
+ * that led to it began, so each jump goes strictly backwards and the walk ends. */
 static void
 read_name(struct packet *packet, struct name *name)
 {
@@ -152,7 +152,7 @@ append_name_text(stralloc *out, const struct name *name)
     return stralloc_0(out);
 }
 
-/* Read a name inside RDATA; it may point back into the packet but not end beyond the data. */
+/* Read a name in RDATA; it may point back into the packet, not end beyond the data. */
 static bool
 read_data_name(const struct packet *packet, size_t at, const struct resource *resource,
                struct name *name)

@@ -40,17 +40,18 @@ struct dns_answer {
     bool has_alias; /* DNS_NO_DATA: the name is an alias (CNAME), data its last target */
 };
 
-/* Read the records of this type from an answer packet; aliases (CNAME) of the name asked for
- * are followed inside the packet; where the packet ends before the chain does, ask for what
- * has_alias gives. Names are given in small letters, without the last dot; a
- * byte that is no letter, digit, '-' or '_' is given as \DDD; the root is "".
- * answer   replaced; empty unless DNS_FOUND; the flags are set whenever the header is readable
- * returns  DNS_FOUND with 1..DNS_RECORDS_MAX records, or why not; no memory: DNS_TEMPORARY */
+/* Read the records of this type from an answer packet; aliases (CNAME) of the name asked
+ * for are followed inside the packet; where the packet ends before the chain does, ask
+ * for what has_alias gives. Names are given in small letters, without the last dot;
+ * a byte that is no letter, digit, '-' or '_' is given as \DDD; the root is "".
+ * answer   replaced; empty unless DNS_FOUND; the flags are set if the header is readable
+ * returns  DNS_FOUND with 1..DNS_RECORDS_MAX records, or why not; DNS_TEMPORARY for
+ *          lack of memory, too */
 enum dns_status dns_answer_parse(struct dns_answer *answer, const unsigned char *packet,
                                  size_t len, uint16_t type);
 
-/* Can this text be asked for at all: labels of 1..63 bytes, together at most 253 (RFC 1035
- * 2.3.4), a last dot allowed, no backslash? */
+/* Can this text be asked for at all: labels of 1..63 bytes, together at most 253
+ * (RFC 1035 2.3.4), a last dot allowed, no backslash? */
 bool dns_name_is_possible(const char *name);
 
 void dns_answer_free(struct dns_answer *answer);

@@ -68,8 +68,8 @@ static bool
 flush_each(struct durable *durable, const int *fds, size_t count)
 {
     int64_t start = clock_monotonic_us();
-    /* Only a hint: when all data is on its way, the first fsync commits the journal for all of
-     * them, and the others find it done. Of an error on the way fsync tells. */
+    /* Only a hint: when all data is on its way, the first fsync commits the journal for
+     * all of them, and the others find it done. Of an error on the way fsync tells. */
     for (size_t i = 0; count > FEW && i < count; i++)
         (void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < count; i++)

@@ -7,10 +7,10 @@
 
 #include <sys/types.h>
 
-/* Make what was written survive a loss of power, with as few flushes of the disk as possible:
- * a lone file by fsync, many by one syncfs of their file system. syncfs also pays for what
- * other programs have written there; where that is dearer than an fsync for each file, the
- * next ones are done by fsync, until it has been worth another try. */
+/* Make what was written survive a loss of power, with as few flushes of the disk as
+ * possible: a lone file by fsync, many by one syncfs of their file system. syncfs also
+ * pays for what other programs have written there; where that is dearer than an fsync for
+ * each file, the next ones are done by fsync, until it has been worth another try. */
 
 struct durable {
     bool is_one_device;      /* the caller promises: all is on one file system, always */
@@ -21,12 +21,12 @@ struct durable {
     int64_t no_syncfs_until; /* monotonic microseconds */
 };
 
-/* Flush every one of these descriptors, files and directories, in this order where the order
- * matters: name a new file first and its directory after it. They stay open.
+/* Flush every one of these descriptors, files and directories, in this order where the
+ * order matters: name a new file first and its directory after it. They stay open.
  * durable  what was learned about cost; begin with all zero (but for the
  *          caller's two), keep it for the next flush
- * fds      open descriptors, on any file systems. One that was opened longest ago comes first:
- *          syncfs reports errors that happened since its descriptor was opened
+ * fds      open descriptors, on any file systems. One that was opened longest ago comes
+ *          first: syncfs reports errors that happened since its descriptor was opened
  * returns  true: all is on the disk, with the data of the files and the entries of the
  *          directories; false with errno: some of it may not be (do not flush again and
  *          believe the second answer: Linux reports an error once).

@@ -49,8 +49,8 @@ enum exitcode_outcome exitcode_of_program(int wait_status);
 /* Is this qmail-queue exit code a permanent failure (11 to 40)? */
 bool exitcode_queue_is_permanent(unsigned int code);
 
-/* A sentence for a qmail-queue exit code, ending in an enhanced status code as "(#4.3.0)",
- * and that code alone as "4.3.0". Static strings; every number has one. */
+/* A sentence for a qmail-queue exit code, ending in an enhanced status code as
+ * "(#4.3.0)", and that code alone as "4.3.0". Static strings; every number has one. */
 const char *exitcode_queue_text(unsigned int code);
 const char *exitcode_queue_status(unsigned int code);
 

@@ -1,13 +1,14 @@
-/* The first memory that a program asks for, out of its own bss, for programs linked with musl.
+/* The first memory a program asks for, out of its own bss, where it is linked with musl.
  *
- * A program that lives for one connection or one command needs a few kilobytes. musl's malloc gets
- * them by five to eight system calls, each of which changes the address space, and by a dozen page
- * faults: a sixth of what a whole qmail-smtpd costs. So malloc() and its sisters hand out a fixed
- * place first, as qmail's alloc() did, and are musl's own when that is used up.
+ * A program that lives for one connection or one command needs a few kilobytes. musl's
+ * malloc gets them by five to eight system calls, each of which changes the address
+ * space, and by a dozen page faults: a sixth of what a whole qmail-smtpd costs. So
+ * malloc() and its sisters hand out a fixed place first, as qmail's alloc() did, and are
+ * musl's own when that is used up.
  *
- * Blocks follow each other, each with its length before it. The last one can grow, and its bytes
- * are taken back when it is freed; others are not, so what a program can lose here is the place,
- * once. Not for threads: no program of ours has any. */
+ * Blocks follow each other, each with its length before it. The last one can grow, and
+ * its bytes are taken back when it is freed; others are not, so what a program can lose
+ * here is the place, once. Not for threads: no program of ours has any. */
 typedef int first_memory_is_not_empty; /* ISO C wants a declaration under glibc, too */
 
 #include <features.h>

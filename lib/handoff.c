@@ -41,7 +41,7 @@ address_of(struct sockaddr_un *address, const char *path)
     return true;
 }
 
-/* Room for some packets of the largest size; the kernel may grant less, which is no fault. */
+/* Room for some packets of the largest size; if the kernel grants less, so be it. */
 static void
 enlarge_buffers(int fd)
 {
@@ -186,8 +186,9 @@ dissect(struct handoff *packet)
     return true;
 }
 
-/* Where the other side has closed without reading all that we sent, ECONNRESET comes once, and only
- * then what it had sent before: a report must not be lost because more jobs were on their way. */
+/* Where the other side has closed without reading all that we sent, ECONNRESET comes
+ * once, and only then what it had sent before: a report must not be lost because more
+ * jobs were on their way. */
 static ssize_t
 receive(int socket, struct msghdr *message, int flags)
 {

@@ -8,10 +8,10 @@
 
 #include <skalibs/stralloc.h>
 
-/* The handoff: one packet on a UNIX SEQPACKET socket that carries a few NUL-terminated
- * strings, optionally some bytes (a small message), and file descriptors (a large one).
- * It carries injections, jobs and reports; this module is the only code that knows its form:
- * the length of the strings in four bytes, the strings, the bytes; descriptors as SCM_RIGHTS. */
+/* The handoff: one packet on a UNIX SEQPACKET socket with a few NUL-terminated strings,
+ * optionally some bytes (a small message), and file descriptors (a large one). It carries
+ * injections, jobs and reports; only this module knows its form: the length of the
+ * strings in four bytes, the strings, the bytes; descriptors as SCM_RIGHTS. */
 
 enum {
     HANDOFF_BODY_MAX = 48 * 1024,    /* a larger message travels as a descriptor */
@@ -23,7 +23,7 @@ enum handoff_status {
     HANDOFF_DONE,
     HANDOFF_WAIT,   /* a non-blocking socket is not ready: poll and try again */
     HANDOFF_CLOSED, /* the other side is gone */
-    HANDOFF_ERROR, /* errno tells; EPROTO: a packet that is not a handoff (it is dropped) */
+    HANDOFF_ERROR,  /* errno tells; EPROTO: no handoff but another packet, now dropped */
 };
 
 /* What to send; members left zero are empty. Nothing is owned. */
@@ -62,10 +62,10 @@ enum handoff_status handoff_send(int socket, const struct handoff_parts *parts);
 /* Receive one packet into *packet; descriptors left from the packet before are closed. */
 enum handoff_status handoff_receive(int socket, struct handoff *packet);
 
-/* Who closes the last descriptor of a stranger's socket or file may have to wait, for hours if
- * SO_LINGER says so. So an event loop must not even receive it. _look tells whether a packet is
- * there and brings descriptors; _peek reads its bytes and leaves it there; _drop closes the
- * socket of a stranger, with what is unread in it, and waits for nothing. */
+/* Closing the last descriptor of a stranger's socket or file may mean to wait, for hours
+ * if SO_LINGER says so; so an event loop must not even receive it. _look tells whether
+ * a packet is there and brings descriptors; _peek reads its bytes and leaves it; _drop
+ * closes a stranger's socket, with what is unread in it, and waits for nothing. */
 enum handoff_status handoff_look(int socket, bool *has_fds);
 enum handoff_status handoff_peek(int socket, struct handoff *packet);
 void handoff_drop(int socket);

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The fields of a message header, RFC 5322 2.2, in memory. Lines end with LF (a CR before it
- * is a blank at the end of the line). Nothing is copied. */
+/* The fields of a message header, RFC 5322 2.2, in memory. Lines end with LF (a CR before
+ * it is a blank at the end of the line). Nothing is copied. */
 
 struct header_field {
     const char *bytes; /* the whole field with its continuation lines and newlines */
@@ -15,16 +15,16 @@ struct header_field {
     size_t value_len;
 };
 
-/* Does this line begin a field? RFC 5322 2.2: printable ASCII without blanks and colon, then
- * a colon; blanks before the colon (RFC 5322 4.5) are accepted.
+/* Does this line begin a field? RFC 5322 2.2: printable ASCII without blanks and colon,
+ * then a colon; blanks before the colon (RFC 5322 4.5) are accepted.
  * returns  the length of the name, or 0 when it does not */
 size_t header_name_length(const char *line, size_t len);
 
 /* Does this line continue the field before it? It begins with a blank or tab. */
 bool header_is_continuation(const char *line, size_t len);
 
-/* Walk the fields of a header of len bytes; *at starts at 0. The walk ends at the first line
- * that neither begins nor continues a field (the empty line before the body is one);
+/* Walk the fields of a header of len bytes; *at starts at 0. The walk ends at the first
+ * line that neither begins nor continues a field (the empty line before the body is one);
  * *at is then its offset, or len.
  * returns  true with *field set and *at behind it, or false at the end */
 bool header_next(const char *header, size_t len, size_t *at, struct header_field *field);

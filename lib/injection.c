@@ -136,7 +136,7 @@ send_request(struct injection *injection, const stralloc *strings)
     return handoff_send(injection->socket, &parts);
 }
 
-/* Send over the connection we have; if qmail-queued was started anew since, over a new one. */
+/* Send over the connection we have; if qmail-queued was started anew, over a new one. */
 static bool
 send_or_reconnect(struct injection *injection, const stralloc *strings)
 {

@@ -24,7 +24,8 @@ struct internet_address_set {
 };
 
 /* Read an address, bare or as a literal: "192.0.2.1", "[192.0.2.1]", "2001:db8::1",
- * "[2001:db8::1]", "[IPv6:2001:db8::1]" (RFC 5321 4.1.3). returns false when it is none */
+ * "[2001:db8::1]", "[IPv6:2001:db8::1]" (RFC 5321 4.1.3).
+ * returns false when it is none */
 bool internet_address_scan(struct internet_address *address, const char *text);
 
 /* Write it without brackets. returns true, or false for lack of memory */
@@ -38,8 +39,9 @@ socklen_t internet_address_to_socket(struct sockaddr_storage *out,
                                      const struct internet_address *address,
                                      uint16_t port);
 
-/* Collect what is this host: the interfaces' addresses, 0.0.0.0, ::, and the lines of
- * control/moreipme, without those of control/notipme. returns true, or false with errno */
+/* Collect what is this host: the interfaces' addresses, 0.0.0.0, ::, and the lines
+ * of control/moreipme, without those of control/notipme. returns true,
+ * or false with errno */
 bool internet_address_load_own(struct internet_address_set *own);
 
 bool internet_address_is_in(const struct internet_address_set *set,

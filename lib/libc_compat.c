@@ -1,7 +1,7 @@
-/* The glibc symbols that Debian's static libskarnet and libcdb were compiled to call (fortified
- * variants of string and file functions), for programs linked with musl. tests/musl-usable holds
- * the list to look for. Each checks what its glibc namesake checks and ends the program the same
- * way: by abort. */
+/* The glibc symbols that Debian's static libskarnet and libcdb were compiled to call
+ * (fortified variants of string and file functions), for programs linked with musl.
+ * tests/musl-usable holds the list to look for. Each checks what its glibc namesake
+ * checks and ends the program the same way: by abort. */
 typedef int libc_compat_is_not_empty; /* ISO C wants a declaration under glibc, too */
 
 #include <features.h>

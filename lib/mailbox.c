@@ -12,8 +12,8 @@ mailbox_append_raw(stralloc *out, const struct mailbox *mailbox)
              text_append_bytes(out, mailbox->host.s, mailbox->host.len)));
 }
 
-/* address_append_quoted divides at the last '@': there is always one, so that an '@' in a local
- * part without host is not taken for it. */
+/* address_append_quoted divides at the last '@': there is always one, so that an '@' in
+ * a local part without host is not taken for it. */
 bool
 mailbox_append(stralloc *out, const struct mailbox *mailbox)
 {

@@ -6,8 +6,8 @@
 
 #include <skalibs/stralloc.h>
 
-/* One address of a header field, taken apart, RFC 5322 3.4.1. Functions that return false had
- * no memory; what they append to leaves s[len] == '\0', not counted. */
+/* One address of a header field, taken apart, RFC 5322 3.4.1. Functions that return false
+ * had no memory; what they append to leaves s[len] == '\0', not counted. */
 
 struct mailbox {
     stralloc local; /* without quoting; s[len] == '\0' in both */
@@ -15,7 +15,7 @@ struct mailbox {
     bool has_at;    /* an '@' was there: "<>" and "user" have none */
 };
 
-/* Append the address as it stands in a header, quoted and printable as address_quote does it. */
+/* Append the address as it stands in a header, quoted and printable (address_quote). */
 bool mailbox_append(stralloc *out, const struct mailbox *mailbox);
 
 /* Append the raw form of an envelope, "local@host" without quoting. */

@@ -95,8 +95,8 @@ copy_to_descriptor(int from, int to, uint64_t len)
     return true;
 }
 
-/* Put a descriptor that can only read in the place of the one that has written. A delivery process
- * could otherwise let root's file grow, past every quota of its user. */
+/* Put a descriptor that can only read in the place of the one that has written. A
+ * delivery process could otherwise let root's file grow, past every quota of its user. */
 static bool
 keep_reader(struct message *message)
 {

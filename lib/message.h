@@ -18,15 +18,15 @@ struct message {
     char *copy;    /* private */
 };
 
-/* Take the message out of a received job packet: its body, or its first descriptor when there
- * is no body (the descriptor is taken; it must be a sealed memfd or come from a trusted sender).
- * The bytes are copied or mapped, so the packet may be reused.
+/* Take the message out of a received job packet: its body, or its first descriptor when
+ * there is no body (the descriptor is taken; it must be a sealed memfd or come from
+ * a trusted sender). The bytes are copied or mapped, so the packet may be reused.
  * returns  true, or false with errno; free with message_close */
 bool message_take(struct message *message, struct handoff *packet);
 
-/* Read the first len bytes of file, a queue file, into a message that a delivery process may
- * see: memory when small, else a sealed memfd up to 2 MiB, else an unlinked copy in dir; then it
- * is there to be attached or opened, and bytes stays null.
+/* Read the first len bytes of file, a queue file, into a message that a delivery process
+ * may see: memory when small, else a sealed memfd up to 2 MiB, else an unlinked copy in
+ * dir; then it is there to be attached or opened, and bytes stays null.
  * file stays the caller's. returns true, or false with errno */
 bool message_copy(struct message *message, int file, uint64_t len, const char *dir);
 

@@ -62,7 +62,7 @@ name_map_free(struct name_map *map)
     memset(map, 0, sizeof *map);
 }
 
-/* Order of the len bytes at key against a stored key, as strcasecmp orders whole strings. */
+/* Order of the len bytes at key and a stored key, as strcasecmp orders strings. */
 static int
 compare_to_key(const char *key, size_t len, const char *stored)
 {

@@ -17,10 +17,10 @@ struct name_map {
 
 /* Build *map from list as control_read_list() makes it; *list stays the caller's.
  * separator  the byte between key and value (the first one counts), or '\0' for a set
- * returns    true, or false with errno (memory): *map is then empty. Free with name_map_free. */
+ * returns    true, or false with errno (memory): *map is empty. Free: name_map_free. */
 bool name_map_build(struct name_map *map, const stralloc *list, char separator);
 
-/* Give the memory back; *map is empty afterwards. An all-zero map is a valid empty one. */
+/* Give the memory back; *map is empty afterwards. An all-zero map is an empty one. */
 void name_map_free(struct name_map *map);
 
 /* Look up exactly these len bytes.

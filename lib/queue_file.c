@@ -80,7 +80,7 @@ struct source {
     off_t size;
 };
 
-/* Read exactly len bytes from offset. returns false with errno; EBADMSG: the file ends before */
+/* Read just len bytes from offset. returns false with errno; EBADMSG: file too short */
 static bool
 read_exactly(const struct source *source, char *to, size_t len, off_t offset)
 {

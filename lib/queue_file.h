@@ -7,9 +7,9 @@
 
 #include <skalibs/stralloc.h>
 
-/* The form of queue/mess/<split>/<id>, queue-file(5): message, envelope, footer. The envelope is
- * records of one letter, text and NUL; the first is the mutable header 'H'. The footer holds
- * version, lengths and a CRC-32C of all that never changes. */
+/* The form of queue/mess/<split>/<id>, queue-file(5): message, envelope, footer. The
+ * envelope is records of one letter, text and NUL; the first is the mutable header 'H'.
+ * The footer holds version, lengths and a CRC-32C of all that never changes. */
 
 enum {
     QUEUE_FILE_FOOTER_LEN = 64,
@@ -44,27 +44,27 @@ enum queue_file_status {
     QUEUE_FILE_ERROR, /* errno tells: it could not be read, try again later */
 };
 
-/* Write "queue/mess/<split>/<id>" into path (QUEUE_FILE_PATH_MAX bytes). Ids are microseconds
- * since 1970; those of the same 17 seconds share a folder: a batch changes one directory. */
+/* Write "queue/mess/<split>/<id>" into path (QUEUE_FILE_PATH_MAX bytes). Ids are
+ * microseconds since 1970; 17 seconds share a folder, so that a batch changes one. */
 void queue_file_path(char *path, uint64_t id);
 unsigned int queue_file_folder(uint64_t id); /* <split> */
 
-/* What a writer puts behind the message: the header; and behind the records: the footer, for an
- * envelope of envelope_len bytes (header included) and a crc32c_update() over the message and
- * all records but the header. returns true, or false with EINVAL: a number does not fit */
+/* What a writer puts behind the message: the header; and behind the records the footer,
+ * for an envelope of envelope_len bytes with the header, and crc32c_update() of message
+ * and records without it. returns true; false with EINVAL: a number does not fit */
 bool queue_file_format_header(char text[QUEUE_FILE_HEADER_LEN],
                               const struct queue_header *header);
 bool queue_file_format_footer(char text[QUEUE_FILE_FOOTER_LEN], uint64_t message_len,
                               uint64_t envelope_len, uint32_t crc);
 
-/* Read envelope and footer of an open queue file. file->envelope is replaced, the caller's.
- * with_message: compare the checksum too; else only lengths, version and form are checked. */
+/* Read envelope and footer of an open queue file. file->envelope is replaced, the
+ * caller's. with_message: check the checksum too; else only lengths, version and form. */
 enum queue_file_status queue_file_read(int fd, struct queue_file *file,
                                        bool with_message);
 
 /* The same by one system call for a file below QUEUE_FILE_WHOLE_MAX, checksum compared.
- * bytes  replaced: the whole file, so that its first message_len bytes are the message; empty
- *        for a larger file, of which the message is not checked. Owned by the caller */
+ * bytes  replaced: the whole file, so its first message_len bytes are the message; empty
+ *        for a larger file, whose message is not checked. The caller's */
 enum queue_file_status queue_file_read_whole(int fd, struct queue_file *file,
                                              stralloc *bytes);
 
@@ -73,8 +73,8 @@ bool queue_file_next(const struct queue_file *file, size_t *at, char *letter,
                      const char **text);
 
 bool queue_file_write_header(int fd, const struct queue_file *file);
-/* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in the file and
- * in file->envelope. Both change the file in place, and return true, or false with errno. */
+/* Mark the recipient at offset (*at before queue_file_next) done: 'T' becomes 'D', in
+ * file and file->envelope. Both change the file in place; true, or false with errno. */
 bool queue_file_mark_done(int fd, struct queue_file *file, size_t offset);
 
 #endif

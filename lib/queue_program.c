@@ -63,8 +63,9 @@ become_program(const char *program, struct pipes *pipes)
     _exit(QUEUE_EXEC_FAILED);
 }
 
-/* Feed bytes from..to of the spool. A program that stops reading has its reasons, told by its
- * exit code. returns false when the deadline has passed or the spool cannot be read. */
+/* Feed bytes from..to of the spool. A program that stops reading has its reasons,
+ * told by its exit code. returns false when the deadline has passed or the
+ * spool cannot be read. */
 static bool
 feed(int fd, const struct spool *spool, uint64_t from, uint64_t to, int64_t deadline_ms)
 {

@@ -10,8 +10,8 @@
 
 #include "text.h"
 
-/* Where does the relay end and ":port" (or the end) begin? "[v6]:port" keeps its colons, and so
- * does a value that is an IPv6 address as a whole. */
+/* Where does the relay end and ":port" (or the end) begin? "[v6]:port" keeps its colons,
+ * and so does a value that is an IPv6 address as a whole. */
 static size_t
 relay_length(const char *value)
 {

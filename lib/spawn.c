@@ -30,7 +30,7 @@ enum {
     FIRST_SESSION = 3, /* after descriptor 0, the signals and the helper */
 };
 
-/* What is watched: poll's array, and beside it what each entry from FIRST_SESSION on is about. */
+/* Poll's array, and beside it what each entry from FIRST_SESSION on is about. */
 struct watch {
     struct pollfd *entries;
     struct watched {
@@ -199,8 +199,9 @@ fill_watch(struct spawn *spawn, struct watch *watch)
     return ok;
 }
 
-/* One turn: wait, then serve what is ready. Delivery processes first, because serving them does
- * not free what `watch` points at; that is done in between turns and by reap_children. */
+/* One turn: wait, then serve what is ready. Delivery processes first, because
+ * serving them does not free what `watch` points at; that is done in between turns
+ * and by reap_children. */
 static void
 turn(struct spawn *spawn, struct watch *watch, int wait_ms)
 {

@@ -10,8 +10,8 @@
 #include "account.h"
 #include "message.h"
 
-/* A spawner: takes jobs from qmail-send (descriptor 0), gives each to a delivery process, and
- * reports. qmail-lspawn and qmail-rspawn are this module with another role. */
+/* A spawner: takes jobs from qmail-send (descriptor 0), gives each to a delivery process,
+ * and reports. qmail-lspawn and qmail-rspawn are this module with another role. */
 
 /* A job as qmail-send wrote it, and what the role made of it. */
 struct spawn_job {
@@ -68,12 +68,12 @@ struct spawn_role {
     void (*warn)(const char *text, const char *object); /* a line for the log */
 };
 
-/* Read control/sessions (total) and control/sessionidle (idle_s) where they are; what is not there
- * keeps its value. returns true, or false with errno (EINVAL: no number) */
+/* Read control/sessions (total) and control/sessionidle (idle_s) where they are; what
+ * is not there keeps its value. returns true, or false with errno (EINVAL: no number) */
 bool spawn_read_limits(struct spawn_limits *limits);
 
 /* Work until qmail-send goes away. Closes inherited descriptors above 2 first.
- * returns  true, or false with errno when this spawner cannot go on (memory, descriptor 0) */
+ * returns  true; false with errno when it cannot go on (memory, descriptor 0) */
 bool spawn_run(const struct spawn_role *role);
 
 #endif

@@ -7,9 +7,9 @@
 
 #include "spawn.h"
 
-/* Deliveries by a program with qmail's classic contract (QMAILLOCAL, QMAILREMOTE): one run per
- * recipient; arguments as qmail-lspawn and qmail-rspawn give them; message on descriptor 0,
- * report on 1 and 2, exit code. */
+/* Deliveries by a program with qmail's classic contract (QMAILLOCAL, QMAILREMOTE): one
+ * run per recipient; arguments as qmail-lspawn and qmail-rspawn give them; message on
+ * descriptor 0, report on 1 and 2, exit code. */
 
 enum { SPAWN_CLASSIC_PARALLEL = 10 /* runs of one job at the same time */ };
 
@@ -32,8 +32,8 @@ struct spawn_classic {
  * returns  it, or null with errno; the job is still the caller's */
 struct spawn_classic *spawn_classic_new(struct spawn_job *job);
 
-/* Begin runs until SPAWN_CLASSIC_PARALLEL run or none is left. A run that cannot begin is reported
- * as a temporary failure. returns false: no memory */
+/* Begin runs until SPAWN_CLASSIC_PARALLEL run or none is left. A run that cannot begin
+ * is reported as a temporary failure. returns false: no memory */
 bool spawn_classic_begin(struct spawn_classic *classic, const struct spawn_role *role);
 
 /* Read what a run has written; at most so many bytes are kept as a report may have. */

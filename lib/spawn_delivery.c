@@ -15,8 +15,8 @@ enum {
     PACKETS_AT_ONCE = 64, /* from one socket, before the others have their turn */
 };
 
-/* A report that were lost would leave its message undecided for ever, so lack of memory ends the
- * spawner: everything starts again from the queue on disk. */
+/* A report that were lost would leave its message undecided for ever, so lack of memory
+ * ends the spawner: everything starts again from the queue on disk. */
 static void
 require(struct spawn *spawn, bool ok)
 {
@@ -155,7 +155,7 @@ spawn_serve_session(struct spawn *spawn, struct spawn_session *session)
         enum handoff_status status = handoff_look(session->socket, &has_fds);
         if (status == HANDOFF_WAIT)
             break;
-        /* a report has no descriptor; one from a process turned hostile must not reach us */
+        /* no descriptor is in a report; one from a hostile process must not reach us */
         if (status == HANDOFF_DONE && !has_fds)
             status = handoff_receive(session->socket, &spawn->packet);
         if (status == HANDOFF_DONE && !has_fds)

@@ -6,18 +6,20 @@
 #include "handoff.h"
 #include "spawn.h"
 
-/* Jobs as they come from qmail-send: "job", number, queue id, message length, sender, destination,
- * host, recipient..., with the message as body, or the queue file as descriptor. */
+/* Jobs as they come from qmail-send: "job", number, queue id, message length,
+ * sender, destination, host, recipient..., with the message as body, or the queue
+ * file as descriptor. */
 
 /* A line of jobs, oldest first. */
 struct spawn_line {
     struct spawn_job *first;
 };
 
-/* Make a job of a packet. The message in a queue file is copied to where a delivery process can
- * see the message and nothing else (see message_copy; files in dir).
- * returns  the job; null: no memory, errno is ENOMEM. A job that cannot be done has a verdict,
- *          and if not even its number is readable, number is null: nobody waits for it. */
+/* Make a job of a packet. The message in a queue file is copied to where a delivery
+ * process can see the message and nothing else (see message_copy; files in dir).
+ * returns  the job; null: no memory, errno is ENOMEM. A job that cannot be done
+ *          has a verdict, and if not even its number is readable, number is null:
+ *          nobody waits for it. */
 struct spawn_job *spawn_job_take(struct handoff *packet, const char *dir);
 
 void spawn_job_free(struct spawn_job *job);

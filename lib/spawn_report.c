@@ -71,7 +71,7 @@ append_own(stralloc *out, char letter, const char *name, const char *what)
            text_append_string(out, what);
 }
 
-/* The first report among those ended by NUL that is about the whole message; null: none. */
+/* The first of the reports (each ended by NUL) on the whole message; null: none. */
 static const char *
 find_message_report(const stralloc *output)
 {
@@ -87,8 +87,8 @@ find_message_report(const stralloc *output)
     return NULL;
 }
 
-/* How good an outcome is: the recipient's letter can only make the message's worse or, for a
- * temporary failure, postpone it. */
+/* How good an outcome is: the recipient's letter can only make the message's worse or,
+ * for a temporary failure, postpone it. */
 static int
 rank_of(char letter)
 {

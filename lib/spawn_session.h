@@ -52,7 +52,7 @@ bool spawn_session_wants_to_send(const struct spawn_session *session);
 /* Take the job with this number out of session; null: it has none. */
 struct spawn_job *spawn_session_take(struct spawn_session *session, const char *number);
 
-/* Take out a job that its process cannot have begun, so that another may do it; null: none. */
+/* Take out a job that its process cannot have begun, for another to do; null: none. */
 struct spawn_job *spawn_session_take_unbegun(struct spawn_session *session);
 
 /* Close the socket: the process sees the end of its work. */

@@ -47,7 +47,7 @@ open_unlinked(const char *dir)
     return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
-/* queue/drop first: it lies on the queue's file system, which the administrator sized for mail. */
+/* queue/drop first: the queue's file system is the one that was sized for mail. */
 static int
 open_on_disk(void)
 {
@@ -82,7 +82,7 @@ move_to_disk(struct spool *spool)
     return true;
 }
 
-/* Make sure that there is a descriptor, and the right kind of one for the length so far. */
+/* Make sure that there is a descriptor, of the right kind for the length so far. */
 static bool
 prepare_descriptor(struct spool *spool)
 {

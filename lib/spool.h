@@ -7,9 +7,10 @@
 
 #include <skalibs/stralloc.h>
 
-/* A growing place for bytes on their way into the queue: memory at first, a memfd from
- * HANDOFF_BODY_MAX on, an unlinked file in queue/drop (else in $TMPDIR, else in /tmp) above
- * SPOOL_MEMFD_MAX. Nothing of it has a name, so a killed program leaves nothing behind. */
+/* A growing place for bytes on their way into the queue: memory at first, a memfd
+ * from HANDOFF_BODY_MAX on, an unlinked file in queue/drop (else in $TMPDIR, else
+ * in /tmp) above SPOOL_MEMFD_MAX. Nothing of it has a name, so a killed program
+ * leaves nothing behind. */
 
 enum { SPOOL_MEMFD_MAX = 2 * 1024 * 1024 };
 
@@ -27,12 +28,12 @@ void spool_reset(struct spool *spool);
 /* Append bytes. returns true, or false with errno (ENOSPC, ENOMEM ...): reset it then */
 bool spool_put(struct spool *spool, const char *bytes, size_t len);
 
-/* Finish: afterwards all bytes are in pending (fd is -1), or all are in fd, which is sealed
- * against every change if it is a memfd. returns true, or false with errno */
+/* Finish: afterwards all bytes are in pending (fd is -1), or all are in fd, which is
+ * sealed against every change if it is a memfd. returns true, or false with errno */
 bool spool_finish(struct spool *spool);
 
-/* Read len bytes from offset of a finished spool. returns bytes read (less only at the end),
- * or -1 with errno */
+/* Read len bytes from offset of a finished spool. returns bytes read (less only at the
+ * end), or -1 with errno */
 ssize_t spool_read(const struct spool *spool, char *to, size_t len, uint64_t offset);
 
 void spool_free(struct spool *spool);

@@ -7,8 +7,8 @@
 
 #include <skalibs/stralloc.h>
 
-/* Small works on text. Functions that write to a stralloc leave s[len] == '\0', not counted,
- * and return false only for lack of memory. */
+/* Small works on text. Functions that write to a stralloc leave s[len] == '\0', not
+ * counted, and return false only for lack of memory. */
 
 /* Replace the content of *out by a copy. */
 bool text_copy(stralloc *out, const char *text);
@@ -19,7 +19,7 @@ bool text_append(stralloc *out, const char *text);
 bool text_append_bytes(stralloc *out, const char *bytes, size_t len);
 bool text_append_number(stralloc *out, uint64_t number);
 
-/* Append text, or a decimal number, and a '\0' that is counted: the strings of a handoff. */
+/* Append text, or a decimal number, and a counted '\0': the strings of a handoff. */
 bool text_append_string(stralloc *out, const char *text);
 bool text_append_number_string(stralloc *out, uint64_t number);
 
@@ -33,7 +33,7 @@ void text_lower(char *bytes, size_t len);
 /* Compare without regard to the case of ASCII letters. */
 bool text_equal_nocase(const char *a, const char *b);
 
-/* Append "20 Nov 2026 10:39:14 -0000": RFC 5322 3.3 without the day of the week, in UTC. */
+/* Append "20 Nov 2026 10:39:14 -0000": RFC 5322 3.3 without the weekday, in UTC. */
 bool text_append_date(stralloc *out, int64_t unix_time);
 
 #endif

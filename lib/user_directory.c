@@ -103,7 +103,7 @@ start_helper(struct user_directory *directory)
     return true;
 }
 
-/* Send what has not been sent. A helper that is gone is noticed by user_directory_collect. */
+/* Send what has not been sent. That a helper is gone, user_directory_collect notices. */
 static bool
 send_questions(struct user_directory *directory)
 {

@@ -13,12 +13,13 @@
 #include "handoff.h"
 #include "user_table.h"
 
-/* Who gets the mail for a local part: users/cdb first (qmail-users(5)), then qmail-getpw as one
- * long-lived helper, as account qmailp. An answer is a pure lookup: nothing is delivered, written
- * or remembered, so it may be asked at RCPT time as well as for a delivery. Everybody has an
- * answer, if only the alias user, so there is no "not found". Current directory: the home.
+/* Who gets the mail for a local part: users/cdb first (qmail-users(5)), then qmail-getpw
+ * as one long-lived helper, as account qmailp. An answer is a pure lookup: nothing
+ * is delivered, written or remembered, so it may be asked at RCPT time as well as for a
+ * delivery. Everybody has an answer, if only the alias user, so there is no "not found".
+ * Current directory: the home.
  *
- * Single-user mode: a user with another uid than ours cannot be served; alias gets the mail. */
+ * Single-user mode: a user with another uid cannot be served; alias gets the mail. */
 
 enum {
     USER_DIRECTORY_ANSWER_S =
@@ -54,8 +55,8 @@ enum user_status user_directory_find(struct user_directory *directory, const cha
 enum user_status user_directory_ask(struct user_directory *directory, const char *local,
                                     struct user *user);
 
-/* Fetch the answer to the oldest question, if it is there: call when helper_socket is readable,
- * and about every second while anything is awaited, for the time limit.
+/* Fetch the answer to the oldest question, if it is there: call when helper_socket is
+ * readable, and about every second while anything is awaited, for the time limit.
  * returns  as user_directory_ask; USER_WAIT: not yet */
 enum user_status user_directory_collect(struct user_directory *directory,
                                         struct user *user);

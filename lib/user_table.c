@@ -24,7 +24,7 @@ damaged(void)
     return USER_ERROR;
 }
 
-/* Point the members of *user at the strings in its text; what follows ext's NUL is not ours. */
+/* Point user's members at the strings in its text; behind ext's NUL nothing is ours. */
 static enum user_status
 dissect(struct user *user)
 {
@@ -69,8 +69,9 @@ take_record(struct user *user, const stralloc *data, const char *rest)
     return dissect(user);
 }
 
-/* The walk: key "!local\0" is an exact entry, "!prefix" a wildcard. Only prefixes are tried whose
- * last byte ends any wildcard, as the record of the empty key tells, and the empty one. */
+/* The walk: key "!local\0" is an exact entry, "!prefix" a wildcard. Only prefixes are
+ * tried whose last byte ends any wildcard, as the record of the empty key tells,
+ * and the empty one. */
 static enum user_status
 walk(struct cdb_table *table, const char *local, struct user *user, stralloc *key,
      stralloc *data)

@@ -28,14 +28,14 @@ enum user_status {
     USER_FOUND,
 };
 
-/* Take six strings (user, uid, gid, homedir, dash, ext), each with its NUL, as the user's text.
+/* Take six strings (user, uid, gid, homedir, dash, ext), each with NUL, as user's text.
  * returns  USER_FOUND; USER_ERROR: EPROTO, they are not a user; ENOMEM */
 enum user_status user_parse(struct user *user, const char *strings, size_t len);
 
 void user_free(struct user *user);
 
-/* Look local up: as an exact entry, then by its longest prefix that is a wildcard. Case does not
- * matter. An open table; a closed one knows nobody.
+/* Look local up: as an exact entry, then by its longest prefix that is a wildcard. Case
+ * does not matter. An open table; a closed one knows nobody.
  * user     replaced when USER_FOUND
  * returns  USER_FOUND; USER_WAIT: nothing there; USER_ERROR */
 enum user_status user_table_find(struct cdb_table *table, const char *local,
