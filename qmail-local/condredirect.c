@@ -4,9 +4,9 @@
  * stdin   the message, a seekable file; the program gets it
  * stdout  "qp <pid>" after forwarding
  * env     SENDER, DTLINE; QMAILHOME, QMAILQUEUE
- * exit    99 forwarded, the .qmail file ends here (the program ended with 0); 111 the program
- *         ended with 111, crashed or cannot be run, or forwarding failed for now; 100 it
- *         failed for good, or bad usage; else 0, go on
+ * exit    99 forwarded, the .qmail file ends here (the program ended with 0); 111 the
+ *         program ended with 111, crashed or cannot be run, or forwarding failed for now;
+ *         100 it failed for good, or bad usage; else 0, go on
  */
 #include <errno.h>
 #include <stdlib.h>

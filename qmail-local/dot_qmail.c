@@ -43,8 +43,8 @@ dot_qmail_open_home(const char *path, int *fd)
     return home;
 }
 
-/* ".qmail", dash, the first len bytes of ext made harmless, tail. '.' becomes ':', so that
- * no ext can name a parent directory. */
+/* ".qmail", dash, the first len bytes of ext made harmless, tail. '.' becomes ':', so
+ * that no ext can name a parent directory. */
 static bool
 make_name(stralloc *name, const char *dash, const char *ext, size_t len, const char *tail)
 {
@@ -59,8 +59,8 @@ make_name(stralloc *name, const char *dash, const char *ext, size_t len, const c
     return true;
 }
 
-/* Does this errno say that there is no such regular file? ELOOP and ENAMETOOLONG come from an
- * ext that a stranger chose; ENXIO from a socket. */
+/* Does this errno say that there is no such regular file? ELOOP and ENAMETOOLONG come
+ * from an ext that a stranger chose; ENXIO from a socket. */
 static bool
 means_absent(int error)
 {

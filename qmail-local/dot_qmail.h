@@ -6,8 +6,9 @@
 
 #include <skalibs/stralloc.h>
 
-/* Which .qmail file answers for an address, and what is in it. Nothing here delivers, prints
- * or changes anything, so it also answers "would this be delivered, and by which line?". */
+/* Which .qmail file answers for an address, and what is in it. Nothing here delivers,
+ * prints or changes anything, so it also answers "would this be delivered,
+ * and by which line?". */
 
 enum {
     DOT_QMAIL_FORBIDDEN_MODE = 0002, /* others may not write to the home or the file */

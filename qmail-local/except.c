@@ -2,8 +2,8 @@
  *
  * usage   except program [argument ...]
  * stdin   the message; the program gets it
- * exit    100 if the program ends with 0; 111 if it ends with 111, crashes or cannot be run;
- *         else 0
+ * exit    100 if the program ends with 0; 111 if it ends with 111, crashes or cannot be
+ *         run; else 0
  */
 #include <skalibs/strerr.h>
 

@@ -73,7 +73,7 @@ work(struct local_job *job, int output)
     struct local_plan plan = {.home = -1};
     struct local_result result = {0};
 
-    /* the socket is the session's: a program must not have it, and it must close with it */
+    /* the session's socket: a program must not have it, and it must close with it */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
         _exit(EXITCODE_TEMPORARY);

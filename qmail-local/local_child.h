@@ -11,10 +11,11 @@
 
 #include "local_job.h"
 
-/* Jobs that may take long (programs, mboxes, forwards) are carried out by forked children of
- * a session. The child's output is the report text, its exit code the result, as if
- * qmail-local had been called for this job alone; the session sends the report. There are as
- * many as there are jobs: concurrencylocal is the limit, and one uid may serve many domains. */
+/* Jobs that may take long (programs, mboxes, forwards) are carried out by forked children
+ * of a session. The child's output is the report text, its exit code the result, as
+ * if qmail-local had been called for this job alone; the session sends the report.
+ * There are as many as there are jobs: concurrencylocal is the limit, and one uid
+ * may serve many domains. */
 
 /* A job that waits for its turn. */
 struct local_waiting {
@@ -38,16 +39,15 @@ struct local_children {
     unsigned int room, count;
     struct local_waiting *first, *last;
     int socket;
-    bool
-        had_failure; /* a job ended badly, some of its lines may be done; the owner resets it */
+    bool had_failure; /* a job ended badly, maybe with lines done; the owner resets it */
 };
 
 /* Begin; socket is where reports go. returns true, or false with errno */
 bool local_children_init(struct local_children *children, int socket);
 
-/* Start a child for job, or let it wait until there are resources for it. Takes job->message over; strings
- * are copied.
- * returns  true, or false with errno: nothing was started, the message is still the caller's */
+/* Start a child for job, or let it wait until there are resources for it. Takes
+ * job->message over; strings are copied.
+ * returns  true; false with errno: nothing started, the message is still the caller's */
 bool local_children_add(struct local_children *children, const char *number,
                         struct local_job *job);
 

@@ -15,8 +15,8 @@ struct local_plan {
     struct local_lines lines;
 };
 
-/* Open the home, look for a mail loop, find the instructions. Whatever stops the delivery is
- * in *result.
+/* Open the home, look for a mail loop, find the instructions. Whatever stops the
+ * delivery is in *result.
  * rehearse  only tell what would happen: no look for loops, a sticky home is warned about
  * returns   true: deliver; false: *result says why not */
 bool local_plan_make(struct local_plan *plan, const struct local_job *job, bool rehearse,
@@ -29,14 +29,14 @@ bool local_plan_check_message(struct local_plan *plan, const struct local_job *j
 /* Close and free; *plan may be used again. */
 void local_plan_free(struct local_plan *plan);
 
-/* Carry out the instructions one after the other; output of programs goes to descriptor 1.
- * The environment of this process is changed. plan->file.text is used up.
+/* Carry out the instructions one after the other; output of programs goes to
+ * descriptor 1. The environment of this process is changed. plan->file.text is used up.
  * home_is_current  the current directory is the home of the system; else it is made so
  *                  before something is forwarded */
 void local_deliver(struct local_job *job, struct local_plan *plan, bool home_is_current,
                    struct local_result *result);
 
-/* Write the instructions into *result: "maildir ./Maildir/\n", "forward joe@example.org\n" */
+/* Write what to do into *result: "maildir ./Maildir/\n", "forward joe@example.org\n" */
 void local_rehearse(struct local_plan *plan, struct local_result *result);
 
 #endif

@@ -12,8 +12,8 @@
 
 /* Forwarding by a .qmail file. */
 
-/* Make the envelope sender of forwarded copies, NEWSENDER: the job's own, or the address of
- * the owner file: local-owner@domain, with VERP local-owner-@domain-@[].
+/* Make the envelope sender of forwarded copies, NEWSENDER: the job's own, or the address
+ * of the owner file: local-owner@domain, with VERP local-owner-@domain-@[].
  * returns  true, or false with errno (memory) */
 bool local_forward_sender(stralloc *sender, const struct local_job *job,
                           enum dot_qmail_owner owner);

@@ -17,7 +17,7 @@ struct local_job {
     struct message message;
 };
 
-/* The lines that a delivery puts on top of a message; each ends in '\n', none has another. */
+/* The lines that a delivery puts on top of a message; '\n' only at the end of each. */
 struct local_lines {
     stralloc from_;        /* "From sender Fri Nov 20 10:39:14 2026\n", in UTC */
     stralloc return_path;  /* "Return-Path: <sender>\n", quoted (RFC 5321 4.1.2) */
@@ -31,7 +31,7 @@ bool local_lines_make(struct local_lines *lines, const struct local_job *job,
 
 void local_lines_free(struct local_lines *lines);
 
-/* Is there a header line of the message exactly like delivered_to, so that the mail loops? */
+/* Has the message a header line exactly like delivered_to, so that the mail loops? */
 bool local_job_loops(const struct local_job *job, const struct local_lines *lines);
 
 #endif

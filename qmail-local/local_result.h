@@ -20,7 +20,7 @@ void local_result_reset(struct local_result *result);
 bool local_result_refuse(struct local_result *result, const char *sentence);
 bool local_result_defer(struct local_result *result, const char *sentence);
 
-/* The same with the reason in errno: "unable to ACTION OBJECT: REASON (#4.3.0)", code 111.
+/* The same with the reason from errno: "unable to ACTION OBJECT: REASON (#4.3.0)", 111.
  * object  shown without control bytes; may be null */
 bool local_result_defer_errno(struct local_result *result, const char *action,
                               const char *object, const char *status);

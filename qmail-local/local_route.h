@@ -37,8 +37,9 @@ struct local_route *local_route_find(struct local_routes *routes,
                                      const struct local_job *job, uint64_t round);
 
 /* Make the route of this job from its .qmail file, whose text may be used up.
- * returns  it, without slots; set its round when it has all of them. Null: the file has other
- *          lines than Maildirs, too many of them, or there is no memory; text is as it was */
+ * returns  it, without slots; set its round when it has all of them. Null: the file has
+ *          other lines than Maildirs, too many of them, or there is no memory;
+ *          text is as it was */
 struct local_route *local_route_make(struct local_routes *routes,
                                      const struct local_job *job,
                                      const struct dot_qmail *file);

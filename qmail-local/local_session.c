@@ -43,10 +43,10 @@ struct session {
     struct local_plan plan; /* memory to reuse */
 };
 
-/* Queue ids are the time of acceptance. What was accepted before this process began may have
- * been delivered by one that crashed; what failed here may have been delivered in part. Only
- * such messages are looked for in new/ and cur/ before they are delivered, so normally that
- * costs nothing. */
+/* Queue ids are the time of acceptance. What was accepted before this process began may
+ * have been delivered by one that crashed; what failed here may have been delivered in
+ * part. Only such messages are looked for in new/ and cur/ before they are delivered, so
+ * normally that costs nothing. */
 static void
 suspect_before(struct session *session, uint64_t id)
 {
@@ -278,7 +278,7 @@ take_jobs(struct session *session)
     return ok;
 }
 
-/* Sleep until there is a job, a child has something to say, or the time is over (-1: never). */
+/* Sleep until there is a job, a child speaks, or the time is over (-1: never). */
 static bool
 wait_for_work(struct session *session, int timeout_ms)
 {
@@ -292,8 +292,8 @@ wait_for_work(struct session *session, int timeout_ms)
     return ready >= 0 || errno == EINTR;
 }
 
-/* The users see what is published; only its report waits. It waits for the flush of the next
- * batch, which a busy sender brings at once, and not for ever. */
+/* The users see what is published; only its report waits. It waits for the flush of the
+ * next batch, which a busy sender brings at once, and not for ever. */
 static bool
 must_finish(const struct session *session)
 {
@@ -341,8 +341,8 @@ local_session_run(int socket)
     session->cache.round = 1;
     if (!local_children_init(&session->children, socket))
         return false;
-    /* the grace is for the message that this process was started for; what may be a repetition
-     * all the same, qmail-lspawn marks with "again" */
+    /* the grace is for the message that this process was started for; what may be a
+     * repetition all the same, qmail-lspawn marks with "again" */
     suspect_before(session, clock_real_us() - GRACE_US);
     bool ok = serve(session);
     maildir_batch_free(session->filled);

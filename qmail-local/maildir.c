@@ -174,7 +174,7 @@ maildir_publish(const struct maildir *maildir, const char *temporary, const char
 
     if (rename_exclusively(maildir, temporary, name) == 0)
         return MAILDIR_PUBLISHED;
-    /* ENOENT: the same recipient twice in one batch has one name, and the file has moved */
+    /* ENOENT: twice the same recipient in a batch: one name, and the file has moved */
     if (errno == ENOENT && fstatat(maildir->new, name, &status, 0) == 0)
         return MAILDIR_WAS_THERE;
     int saved = errno;

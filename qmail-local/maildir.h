@@ -13,10 +13,10 @@
 
 /* One Maildir: files are written in tmp/, flushed, and then get their place in new/.
  *
- * A file's name has three fields: seconds, the delivery, the host. For a message of the queue
- * it depends on nothing but the message, the recipient and the line of the .qmail file:
- * "1763635154.Q1763635154123456R0123456789abcdef.host". A delivery that is repeated after
- * a crash makes the same name, so it finds the file of the first time in new/ and is done. */
+ * A file's name has three fields: seconds, the delivery, the host. For a message of the
+ * queue it depends on nothing but message, recipient and the line of the .qmail file:
+ * "1763635154.Q1763635154123456R0123456789abcdef.host". A delivery repeated after a crash
+ * makes the same name, so it finds the file of the first time in new/ and is done. */
 
 /* Files in tmp/ that nobody touched for so long go. */
 enum { MAILDIR_UNUSED_S = 36 * 3600 };
@@ -53,9 +53,9 @@ unsigned int maildir_count_path(const stralloc *list, const char *path);
 int maildir_write(const struct maildir *maildir, const char *name,
                   const struct local_lines *lines, const struct message *message);
 
-/* Move tmp/temporary to new/name, or remove it if there is such a file. The file must have been
- * flushed; new/ (maildir->new) is to be flushed afterwards. On an error, which errno tells,
- * tmp/temporary is gone. */
+/* Move tmp/temporary to new/name, or remove it if there is such a file. The file must
+ * have been flushed; new/ (maildir->new) is to be flushed afterwards. On an error, which
+ * errno tells, tmp/temporary is gone. */
 enum maildir_publish_status maildir_publish(const struct maildir *maildir,
                                             const char *temporary, const char *name);
 
@@ -68,8 +68,8 @@ enum maildir_presence {
 /* Is a file called name, perhaps with flags after ':', in new/ or cur/? Reads both. */
 enum maildir_presence maildir_look(const struct maildir *maildir, const char *name);
 
-/* List what is in new/ and cur/, as sorted hashes of the names without flags: who is not in
- * the list is not there (but for what comes later); who is may be there.
+/* List what is in new/ and cur/, as sorted hashes of the names without flags: who is not
+ * in the list is not there (but for what comes later); who is may be there.
  * returns  true: *hashes is count numbers, to be freed; false with errno */
 bool maildir_list(const struct maildir *maildir, uint64_t **hashes, size_t *count);
 bool maildir_list_has(const uint64_t *hashes, size_t count, const char *name);

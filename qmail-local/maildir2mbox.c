@@ -1,11 +1,11 @@
 /* maildir2mbox: move the messages of a Maildir to an mbox.
  *
  * usage   maildir2mbox
- * env     MAILDIR, the Maildir; MAIL, the mbox; MAILTMP, a name in the same directory as MAIL
+ * env     MAILDIR, the Maildir; MAIL, the mbox; MAILTMP, a name in MAIL's directory
  * files   MAIL is locked with flock(), copied to MAILTMP, which then takes its place; the
  *         messages are removed from the Maildir after that
- * exit    0 moved; 100 bad usage or a variable is missing; 111 trouble: the Maildir is as it
- *         was, and so is MAIL, unless removing failed, when messages are in both
+ * exit    0 moved; 100 bad usage or a variable is missing; 111 trouble: the Maildir is as
+ *         it was, and so is MAIL, unless removing failed, when messages are in both
  * spec    maildir(5), mbox(5)
  */
 #include <errno.h>

@@ -141,8 +141,8 @@ maildir_batch_turn(struct maildir_batch *filled, struct maildir_batch *published
     int fds[2 * MAILDIR_BATCH_FILES];
     size_t count = 0;
 
-    /* Files first: the flush of a file also commits what has happened to the folders, while that
-     * of a folder leaves the file's data for a second commit. */
+    /* Files first: the flush of a file also commits what has happened to the folders,
+     * while that of a folder leaves the file's data for a second commit. */
     for (size_t i = 0; i < filled->file_count; i++)
         if (filled->files[i].fd >= 0)
             fds[count++] = filled->files[i].fd;

@@ -57,8 +57,8 @@ bool maildir_batch_add(struct maildir_batch *batch, struct maildir_slot *slot,
 /* Forget the job begun last and remove its files. */
 void maildir_batch_cancel(struct maildir_batch *batch);
 
-/* Flush what filled has written and, in the same flush, the names of published; then publish
- * filled. Failures are noted in the jobs' results.
+/* Flush what filled has written and, in the same flush, the names of published; then
+ * publish filled. Failures are noted in the jobs' results.
  * returns  true: every job went well so far */
 bool maildir_batch_turn(struct maildir_batch *filled, struct maildir_batch *published,
                         struct durable *durable);

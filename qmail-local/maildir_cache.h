@@ -31,8 +31,8 @@ struct maildir_cache {
     uint64_t round; /* counted up by the owner: a slot is checked once a round */
 };
 
-/* Give the Maildir path (relative to the open directory home, whose name is home_path) out
- * of the cache, or open it.
+/* Give the Maildir path (relative to the open directory home, whose name is home_path)
+ * out of the cache, or open it.
  * returns  the slot, which stays open while it has users and for this round; or null with
  *          errno. EBUSY: all slots are in use, finish the batches and ask again */
 struct maildir_slot *maildir_cache_get(struct maildir_cache *cache, int home,

@@ -21,8 +21,8 @@ struct maildir_contents {
     size_t count;
 };
 
-/* List new/ and cur/ of the Maildir path, oldest first; names that begin with a dot do not
- * count. returns true, or false with errno */
+/* List new/ and cur/ of the Maildir path, oldest first; names that begin with a dot do
+ * not count. returns true, or false with errno */
 bool maildir_contents_read(struct maildir_contents *contents, const char *path);
 
 #endif

@@ -8,10 +8,10 @@
 
 enum { MBOX_LOCK_WAIT_S = 30 };
 
-/* Append the message to the mbox file path, relative to the directory home, and flush it: From_,
- * Return-Path and Delivered-To line, the message in mboxrd quoting, an empty line. The file
- * is locked with flock(), and cut back to its old length if anything fails; mbox(5).
- * Uses SIGALRM; blocks up to MBOX_LOCK_WAIT_S for the lock.
+/* Append the message to the mbox file path, relative to the directory home, and flush it:
+ * From_, Return-Path and Delivered-To line, the message in mboxrd quoting, an empty line.
+ * The file is locked with flock(), and cut back to its old length if anything fails;
+ * mbox(5). Uses SIGALRM; blocks up to MBOX_LOCK_WAIT_S for the lock.
  * returns  true, or false with the failure in *result (always temporary) */
 bool mbox_append(int home, const char *path, const struct local_lines *lines,
                  const struct message *message, struct local_result *result);

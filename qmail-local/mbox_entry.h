@@ -8,15 +8,15 @@
 #include <skalibs/buffer.h>
 #include <skalibs/stralloc.h>
 
-/* The form of one message in an mbox, mbox(5). Functions with `out` return true, or false with
- * errno (writing). */
+/* The form of one message in an mbox, mbox(5). Functions with `out` return true, or false
+ * with errno (writing). */
 
 /* Make "From sender Fri Nov 20 10:39:14 2026\n": UTC, MAILER-DAEMON for "", blanks in the
  * sender replaced by '-'. *line is replaced. returns true, or false for lack of memory */
 bool mbox_make_from_(stralloc *line, const char *sender, int64_t unix_time);
 
-/* Put such a line for a message of a Maildir: the sender is in its Return-Path line, if that
- * is the first one. */
+/* Put such a line for a message of a Maildir: the sender is in its Return-Path line, if
+ * that is the first one. */
 bool mbox_put_found_from_(buffer *out, const char *message, size_t len,
                           int64_t unix_time);
 

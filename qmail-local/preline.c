@@ -4,8 +4,8 @@
  *         -d  no Delivered-To     -f  no From_     -r  no Return-Path
  * stdin   the message
  * env     UFLINE, RPLINE, DTLINE: all must be set, whatever the options
- * exit    what the program ends with; 100 it cannot be found, bad usage, a variable is missing;
- *         111 the program crashed, or reading or writing failed
+ * exit    what the program ends with; 100 it cannot be found, bad usage, a variable is
+ *         missing; 111 the program crashed, or reading or writing failed
  * exec    the program, with a pipe from us on descriptor 0
  */
 #include <errno.h>

@@ -90,9 +90,9 @@ program_set_environment(const struct local_job *job, const struct local_lines *l
            set("DTLINE", lines->delivered_to.s);
 }
 
-/* From here on this process and what it starts cannot bring the user above so many; 0: any
- * number. The kernel counts all processes and threads that the user has. It would not let a
- * user who has more already become qmail-local, so the limit is not set before. */
+/* From here on this process and what it starts cannot bring the user above so many; 0:
+ * any number. The kernel counts all processes and threads that the user has. It would not
+ * let a user who has more already become qmail-local, so the limit is not set before. */
 static bool
 limit_processes(uint64_t maximum)
 {
@@ -141,7 +141,7 @@ wait_until_ended(pid_t pid)
     return ready != 0;
 }
 
-/* Has pid, which ends now, neither succeeded nor asked to stop? It is still to be reaped. */
+/* Has pid, which ends now, neither succeeded nor asked to stop? It is not reaped yet. */
 static bool
 has_failed(pid_t pid)
 {
@@ -161,9 +161,9 @@ outcome_of(pid_t pid, struct local_result *result)
 
     if (!in_time)
         kill(pid, SIGKILL);
-    /* What a success leaves in the background may go on. A failure may be repeated every few
-     * minutes, and would leave more each time. While pid is not reaped, nobody else has its
-     * number. */
+    /* What a success leaves in the background may go on. A failure may be repeated
+     * every few minutes, and would leave more each time. While pid is not reaped, nobody
+     * else has its number. */
     if (has_failed(pid))
         kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0)

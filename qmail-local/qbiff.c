@@ -32,7 +32,7 @@ env_or_empty(const char *name)
     return value ? value : "";
 }
 
-/* One line of foreign text: no control bytes reach a terminal, and not too many others. */
+/* One line of foreign text: no control bytes for a terminal, and not too many others. */
 static bool
 append_line(stralloc *note, const char *label, const char *value, size_t len)
 {

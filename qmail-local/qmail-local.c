@@ -3,7 +3,7 @@
  * usage   qmail-local [-nN] user homedir local dash ext domain sender defaultdelivery
  *         qmail-local -S
  *         -n  tell what would be done, deliver nothing    -N  deliver (the default)
- *         -S  a session: many jobs over the handoff socket on descriptor 0 (local_session.h)
+ *         -S  a session: many jobs over the handoff socket on fd 0 (local_session.h)
  * stdin   the message, a seekable file; with -S the socket
  * stdout  the report, after the output of programs; with -n the plan, a line each
  * env     QMAILHOME, QMAILQUEUE (for forwards); programs get those of dot-qmail(5)
@@ -32,8 +32,8 @@ static const char usage[] =
     "qmail-local [-nN] user homedir local dash ext domain sender defaultdelivery"
     " | qmail-local -S";
 
-/* May fd be mapped into memory? Not if somebody could cut it short meanwhile: only a sealed
- * memfd, or a file without a name, which our spawner has made. */
+/* May fd be mapped into memory? Not if somebody could cut it short meanwhile: only a
+ * sealed memfd, or a file without a name, which our spawner has made. */
 static bool
 is_stable(int fd, const struct stat *status)
 {

@@ -4,14 +4,14 @@
  *         defaultdelivery  what qmail-local does for a user without .qmail
  * stdin   the socket of qmail-send: jobs in, reports out
  * stderr  the log
- * env     QMAILHOME: the home. QMAILLOCAL: a program to run in place of bin/qmail-local, once per
- *         delivery, with qmail-local's arguments; it gets the whole environment, while
+ * env     QMAILHOME: the home. QMAILLOCAL: a program to run in place of bin/qmail-local,
+ *         once per delivery, with its arguments; it gets the whole environment, while
  *         bin/qmail-local gets PATH, QMAILHOME, QMAILQUEUE and TZ only
  * files   users/cdb; control/sessions, control/sessionidle
  * runs    bin/qmail-local -S     as each user, its descriptor 0 a socket
  *         bin/qmail-getpw -S     as qmailp, when users/cdb has no answer
  * exit    0 qmail-send has gone; 100 bad usage; 111 cannot go on (memory, descriptors)
- * spec    qmail-users(5); must be started as root, else everything is delivered as this user
+ * spec    qmail-users(5); not started as root, it delivers everything as this user
  */
 
 #include <errno.h>
@@ -51,8 +51,8 @@ decide(struct spawn_job *job, const char *verdict)
     return SPAWN_DECIDED;
 }
 
-/* Queue ids are times. What was accepted before we began, or before a delivery process was lost,
- * may be in its Maildir although nobody has reported it. */
+/* Queue ids are times. What was accepted before we began, or before a delivery process
+ * was lost, may be in its Maildir although nobody has reported it. */
 static bool
 may_be_delivered(const struct local_role *role, const struct spawn_job *job)
 {
@@ -67,8 +67,8 @@ crashed(void *context)
     role->suspect_before = clock_real_us();
 }
 
-/* Write the handoff for qmail-local and the key of its process: its identity and nothing else, as
- * a process of the same uid and gid can do no more and no less. */
+/* Write the handoff for qmail-local and the key of its process: its identity and nothing
+ * else, as a process of the same uid and gid can do no more and no less. */
 static bool
 fill_in(const struct local_role *role, struct spawn_job *job)
 {
