@@ -13,8 +13,8 @@ enum {
     TARGET_BYTES = sizeof "queue/bad/drop-.999" + NAME_KEEP,
 };
 
-/* Find a name in queue/bad that nothing has: only we and the keeper put files there, each under
- * names of its own. returns false when there are too many */
+/* Find a name in queue/bad that nothing has: only we and the keeper put files there, each
+ * under names of its own. returns false when there are too many */
 static bool
 find_free(char *target, const char *prefix, const char *name)
 {

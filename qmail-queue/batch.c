@@ -19,9 +19,9 @@ enum {
     GATHER_MAX_US = 5000, /* however slow the disk is */
 };
 
-/* The descriptors of one flush: files from the front, their folders from the back. First of all
- * the file that has been open for the longest time, which a large one may be that was written
- * last: syncfs reports the errors since then. */
+/* The descriptors of one flush: files from the front, their folders from the back. First
+ * of all the file that has been open for the longest time, which a large one may be that
+ * was written last: syncfs reports the errors since then. */
 struct collection {
     int fds[FLUSHER_FDS_MAX];
     uint64_t oldest_id;

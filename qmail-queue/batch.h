@@ -3,16 +3,16 @@
 
 #include "server.h"
 
-/* Requests that wait for the disk together: one flush covers all that was written before it
- * began, and those that come meanwhile gather for the next. */
+/* Requests that wait for the disk together: one flush covers all that was written before
+ * it began, and those that come meanwhile gather for the next. */
 
 /* returns  true, or false with errno */
 bool batch_init(struct server *server);
 
-/* Begin a flush of what is written, unless one is in hand. A lone request is flushed at once.
- * When there were several at the end of the last flush, their clients will soon be back with
- * the next ones: wait until as many are there again, but at most a fraction of the time that
- * a flush takes, or the first to come would be flushed alone each time.
+/* Begin a flush of what is written, unless one is in hand. A lone request is flushed at
+ * once. When there were several at the end of the last flush, their clients will soon
+ * be back with the next ones: wait until as many are there again, but at most a fraction
+ * of the time that a flush takes, or the first to come would be flushed alone each time.
  * returns  false when the helper is gone */
 bool batch_start(struct server *server);
 

@@ -26,7 +26,7 @@ struct client {
     pid_t pid;
     bool is_keeper;
     bool
-        is_trusted; /* the keeper, root, or an account of ours: its descriptors do not bite */
+        is_trusted; /* keeper, root, or an account of ours: its descriptors do not bite */
     bool must_fetch; /* a stranger's descriptor: its copier receives it, and never we */
     bool has_news;   /* something came, or it went away, while its request was in hand */
     int source;      /* what is to be copied; -1 */

@@ -42,8 +42,8 @@ connection_drop(struct server *server, struct client *client)
     client->is_keeper = false;
 }
 
-/* Make the free place number `index` a client. Edge-triggered: a client that speaks while its
- * request is in hand costs one event, not one each turn. */
+/* Make the free place number `index` a client. Edge-triggered: a client that speaks while
+ * its request is in hand costs one event, not one each turn. */
 bool
 connection_enter(struct server *server, unsigned int index, int socket)
 {
@@ -68,8 +68,9 @@ has_role(const struct server *server, uid_t uid)
     return false;
 }
 
-/* A free place for uid; 0: none. No ordinary user may take more than a quarter of them, and all
- * of them together (one user may have thousands of uids, by user namespaces) three quarters. */
+/* A free place for uid; 0: none. No ordinary user may take more than a quarter
+ * of them, and all of them together (one user may have thousands of uids, by user
+ * namespaces) three quarters. */
 static unsigned int
 find_place(const struct server *server, uid_t uid, bool is_trusted)
 {

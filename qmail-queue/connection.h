@@ -8,8 +8,8 @@
 /* Look for new clients, or (when all places are taken) do not. */
 void connection_listen(struct server *server, bool on);
 
-/* Accept those that have come, as far as there is room. No ordinary user may hold more than a
- * quarter of the places. */
+/* Accept those that have come, as far as there is room. No ordinary user may hold more
+ * than a quarter of the places. */
 void connection_accept(struct server *server);
 
 /* Make the free place number `index` a client on socket (non-blocking).

@@ -17,7 +17,7 @@ enum {
     COPIERS = 4,         /* for those whom we trust, and as many for strangers */
     COPIERS_OF_USER = 2, /* of each stranger: others want large messages queued, too */
     SPARE = 2,           /* a stranger gets one part in so many of the free space */
-    /* what is not yet on the disk at any time: a flush for others would have to write it, too */
+    /* not yet on the disk at any time: a flush for others would have to write it, too */
     UNFLUSHED_MAX = 8 * 1024 * 1024,
 };
 
@@ -50,7 +50,8 @@ copier_copy(struct entry *entry, int source, char *buffer, uint64_t len)
     return QUEUE_OK;
 }
 
-/* In the process: take a stranger's descriptor. Closing it, at our end, may take for ever. */
+/* In the process: take a stranger's descriptor. Closing it, at our end,
+ * may take for ever. */
 static unsigned int
 fetch(int socket, uint64_t len, uint64_t mount, int *source)
 {

@@ -26,8 +26,8 @@ struct draft {
     char path[PATH_BYTES];
 };
 
-/* Nobody can list queue/drop, so a name that cannot be guessed keeps a file private although
- * qmailq has to be able to read it. */
+/* Nobody can list queue/drop, so a name that cannot be guessed keeps a file private
+ * although qmailq has to be able to read it. */
 static bool
 choose_names(struct draft *draft)
 {
@@ -78,8 +78,8 @@ write_content(int fd, const struct spool *spool, uint64_t message_len)
     return allwrite(fd, footer, sizeof footer) == sizeof footer && fsync(fd) == 0;
 }
 
-/* Give the complete file its name, for good: the directory cannot be opened by everybody, so
- * its entry is flushed with the whole file system. */
+/* Give the complete file its name, for good: the directory cannot be opened by everybody,
+ * so its entry is flushed with the whole file system. */
 static bool
 publish(const struct draft *draft)
 {

@@ -1,27 +1,27 @@
-/* How a message gets from queue/drop/NAME into queue/mess/N/ID, once, whoever is killed and
- * whenever the power fails:
+/* How a message gets from queue/drop/NAME into queue/mess/N/ID, once, whoever is killed
+ * and whenever the power fails:
  *
  *   1  the queue file is written as queue/taking/ID.NAME, a folder of ours alone, where
  *      qmail-send does not look; file and folder are flushed
  *   2  queue/drop/NAME is removed; queue/drop is flushed
- *   3  queue/taking/ID.NAME is renamed to queue/mess/N/ID, and that folder is flushed; until then
- *      the file is locked, so that a scan of qmail-send leaves it alone
+ *   3  queue/taking/ID.NAME is renamed to queue/mess/N/ID, and that folder is flushed;
+ *      until then the file is locked, so that a scan of qmail-send leaves it alone
  *   4  qmail-send hears of it
  *
- * What a crash has left says how far this has come, since each step begins when the one before
- * is on the disk. Is NAME still in queue/drop, or there again, then step 2 had not ended:
- * nobody has seen the file in queue/taking, it is removed and made anew. Is it not, then the
- * file is complete and the only one: step 2 is flushed, 3 and 4 are done. So there is at any time
- * one that counts, and none can come back of which qmail-send has heard. Should a rename be undone
- * (qmail-queued was killed before the flush of step 3, qmail-send found the file, then the power
- * failed), the message comes again under the same id, and a Maildir, where names are made of ids,
- * has it already.
+ * What a crash has left says how far this has come, since each step begins when the one
+ * before is on the disk. Is NAME still in queue/drop, or there again, then step 2 had
+ * not ended: nobody has seen the file in queue/taking, it is removed and made anew. Is it
+ * not, then the file is complete and the only one: step 2 is flushed, 3 and 4 are done.
+ * So there is at any time one that counts, and none can come back of which qmail-send has
+ * heard. Should a rename be undone (qmail-queued was killed before the flush of step 3,
+ * qmail-send found the file, then the power failed), the message comes again under the
+ * same id, and a Maildir, where names are made of ids, has it already.
  *
- * A rename is done or not done, as on every journalled file system; nothing else is assumed of
- * the order in which changes reach the disk.
+ * A rename is done or not done, as on every journalled file system; nothing else is
+ * assumed of the order in which changes reach the disk.
  *
- * NAME is a stranger's choice. It is unknown to others, who cannot list queue/drop; who puts
- * another file there under the same name meanwhile may lose his own message. */
+ * NAME is a stranger's choice. It is unknown to others, who cannot list queue/drop; who
+ * puts another file there under the same name meanwhile may lose his own message. */
 #include "drop_take.h"
 
 #include <dirent.h>
@@ -215,8 +215,8 @@ visit_drop(struct drop_take *take)
 
 /* ---- queue/taking: what a crash, or a failure, has left */
 
-/* The file in queue/drop has gone: is this one complete? It is not when its owner has taken the
- * message back while it was being written. */
+/* The file in queue/drop has gone: is this one complete? It is not when its owner has
+ * taken the message back while it was being written. */
 static void
 resume(struct drop_take *take, struct taking *taking, const char *name)
 {

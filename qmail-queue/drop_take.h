@@ -26,8 +26,9 @@ struct drop_take {
  * returns  true, or false with errno */
 bool drop_take_begin(struct drop_take *take);
 
-/* First what an earlier round has left in queue/taking, then all of queue/drop. Ends the process
- * when qmail-queued is gone. What fails is logged, and tried again in the next round. */
+/* First what an earlier round has left in queue/taking, then all of queue/drop.
+ * Ends the process when qmail-queued is gone. What fails is logged, and tried again
+ * in the next round. */
 void drop_take_round(struct drop_take *take);
 
 #endif

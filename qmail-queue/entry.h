@@ -7,9 +7,10 @@
 
 #include "envelope_check.h"
 
-/* One message on its way into a file of queue/mess: Received line, message, envelope, footer.
- * The file has its final name from the beginning and is locked (flock) as long as it is open,
- * so that whoever finds it incomplete can tell "being written" from "torn by a crash". */
+/* One message on its way into a file of queue/mess: Received line, message, envelope,
+ * footer. The file has its final name from the beginning and is locked (flock) as
+ * long as it is open, so that whoever finds it incomplete can tell "being written"
+ * from "torn by a crash". */
 
 enum {
     ENTRY_RECEIVED_MAX = 128,
@@ -58,8 +59,9 @@ uint64_t entry_next_id(uint64_t *last_id);
  *          QUEUE_MESS_TROUBLE (the directory is not as it should be); errno is set */
 unsigned int entry_open(struct entry *entry, uint64_t *last_id);
 
-/* Write the next len bytes, and what belongs before and behind them; with the last byte the
- * file is complete (but not yet on the disk). A small message is written by one system call.
+/* Write the next len bytes, and what belongs before and behind them; with the last
+ * byte the file is complete (but not yet on the disk). A small message is written
+ * by one system call.
  * returns  QUEUE_OK, QUEUE_WRITE_ERROR with errno */
 unsigned int entry_write(struct entry *entry, const char *bytes, size_t len);
 

@@ -23,8 +23,8 @@ struct envelope_check {
 
 /* Go over the next len bytes.
  * returns  QUEUE_OK; QUEUE_ADDRESS_TOO_LONG (more than INJECTION_ADDRESS_MAX bytes);
- *          QUEUE_BAD_ENVELOPE (more than QUEUE_FILE_RECIPIENTS_MAX recipients too). After a
- *          failure the check is of no more use. */
+ *          QUEUE_BAD_ENVELOPE (more than QUEUE_FILE_RECIPIENTS_MAX recipients too). After
+ *          a failure the check is of no more use. */
 unsigned int envelope_check(struct envelope_check *check, const char *bytes, size_t len);
 
 #endif

@@ -21,8 +21,8 @@ answer(int socket, int error)
     return handoff_send(socket, &parts) == HANDOFF_DONE;
 }
 
-/* The helper itself. Its copies of the descriptors are closed before it answers: as long as
- * one is open the file is locked. */
+/* The helper itself. Its copies of the descriptors are closed before it answers: as long
+ * as one is open the file is locked. */
 static _Noreturn void
 serve(int socket, bool is_each_file)
 {

@@ -8,8 +8,8 @@
 
 #include "inject_settings.h"
 
-/* The header of a message that a user hands in: its fields are completed, what must not leave is
- * taken out, what is missing is added, and recipients and sender are found. */
+/* The header of a message that a user hands in: its fields are completed, what must not
+ * leave is taken out, what is missing is added, and recipients and sender are found. */
 
 struct inject_header {
     struct inject_settings *settings;
@@ -30,13 +30,14 @@ enum inject_status {
     INJECT_ERROR,     /* errno */
 };
 
-/* Work through len bytes of header as inject_input_header leaves it. *header is zero but for
- * settings. */
+/* Work through len bytes of header as inject_input_header leaves it. *header is
+ * zero but for settings. */
 enum inject_status inject_header_read(struct inject_header *header, const char *bytes,
                                       size_t len);
 
-/* Append the fields that the message lacks, in qmail's order: Date, Message-ID, From, the empty
- * Cc group, Mail-Followup-To; or the Resent- ones. returns INJECT_OK or INJECT_ERROR */
+/* Append the fields that the message lacks, in qmail's order: Date, Message-ID,
+ * From, the empty Cc group, Mail-Followup-To; or the Resent- ones.
+ * returns INJECT_OK or INJECT_ERROR */
 enum inject_status inject_header_complete(struct inject_header *header, stralloc *out);
 
 /* The recipients that the header names: the Resent- ones if there is a Resent- field. */

@@ -78,8 +78,9 @@ put_in_front(stralloc *data, const char *prefix)
     return true;
 }
 
-/* Make the line that begins at header_len complete in data. An unfinished last line gets its
- * newline. A line that cannot be a field, or is too long for one, may stay incomplete.
+/* Make the line that begins at header_len complete in data. An unfinished last
+ * line gets its newline. A line that cannot be a field, or is too long for one,
+ * may stay incomplete.
  * returns  true with its length, 0 at the end; false with errno */
 static bool
 complete_line(struct inject_input *input, size_t *len)

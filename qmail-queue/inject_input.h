@@ -6,8 +6,8 @@
 
 #include <skalibs/stralloc.h>
 
-/* A message on a descriptor: its header in memory, its body as a stream. If the first line ends
- * in CR LF, every CR LF of the message becomes LF. */
+/* A message on a descriptor: its header in memory, its body as a stream. If the first
+ * line ends in CR LF, every CR LF of the message becomes LF. */
 
 enum { INJECT_HEADER_MAX = 16 * 1024 * 1024 };
 
@@ -25,15 +25,15 @@ struct inject_input {
     bool ends_in_newline;
 };
 
-/* Read up to the end of the header. *input is zero but for fd. A first line "From ..." (mbox)
- * becomes the field MBOX-Line. The first line that is neither empty nor part of a field begins
- * the body.
- * returns  true, or false with errno; EMSGSIZE: more than INJECT_HEADER_MAX bytes of header */
+/* Read up to the end of the header. *input is zero but for fd. A first line "From ..."
+ * (mbox) becomes the field MBOX-Line. The first line that is neither empty nor part
+ * of a field begins the body.
+ * returns  true; false with errno; EMSGSIZE: over INJECT_HEADER_MAX bytes of header */
 bool inject_input_header(struct inject_input *input);
 
-/* Give the next part of the body, in place of what data held before. The empty line between
- * header and body is not part of it; an unfinished last line gets its newline.
- * returns  true with *bytes valid until the next call, *len 0 at the end; false with errno */
+/* Give the next part of the body, in place of what data held before. The empty line
+ * between header and body is not part of it; an unfinished last line gets its newline.
+ * returns  true, *bytes valid until the next call, *len 0 at the end; false with errno */
 bool inject_input_body(struct inject_input *input, const char **bytes, size_t *len);
 
 #endif

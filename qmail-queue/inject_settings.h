@@ -8,7 +8,7 @@
 
 #include "mailbox.h"
 
-/* What the environment and control/ tell qmail-inject, and how they complete an address. */
+/* What environment and control/ tell qmail-inject, and how they complete an address. */
 
 enum inject_host {
     INJECT_DEFAULT_HOST,   /* for an address without host */
@@ -36,13 +36,13 @@ struct inject_settings {
     bool has_host[INJECT_HOSTS];
 };
 
-/* Read the environment, and the file that QMAILMFTFILE names: the current directory must still
- * be the caller's. *settings is all zero before.
+/* Read the environment, and the file that QMAILMFTFILE names: the current directory must
+ * still be the caller's. *settings is all zero before.
  * returns  true, or false with errno (that file cannot be read, or no memory) */
 bool inject_settings_read(struct inject_settings *settings);
 
-/* One of the hosts: from its variable, else its control file, else control/me, else the literal
- * word. The current directory is the home.
+/* One of the hosts: from its variable, else its control file, else control/me, else the
+ * literal word. The current directory is the home.
  * returns  it, possibly empty, or null with errno */
 const stralloc *inject_settings_host(struct inject_settings *settings,
                                      enum inject_host which);
@@ -51,18 +51,18 @@ const stralloc *inject_settings_host(struct inject_settings *settings,
  * returns  true, or false with errno (a control file, or no memory) */
 bool inject_qualify(struct inject_settings *settings, struct mailbox *mailbox);
 
-/* Make a raw envelope address of a command line argument, completed. An empty argument stays
- * empty. out is replaced.
- * returns  true; false with errno EINVAL: it cannot be an address; else as inject_qualify */
+/* Make a raw envelope address of a command line argument, completed. An empty argument
+ * stays empty. out is replaced.
+ * returns  true; false with errno: EINVAL, cannot be an address; or as inject_qualify */
 bool inject_argument(struct inject_settings *settings, stralloc *out,
                      const char *argument);
 
-/* The user's own address, completed; what the environment says must not start a new line: CR and
- * LF become '_'. *mailbox is replaced. returns as inject_qualify */
+/* The user's own address, completed; what the environment says must not start a new line:
+ * CR and LF become '_'. *mailbox is replaced. returns as inject_qualify */
 bool inject_own_address(struct inject_settings *settings, struct mailbox *mailbox,
                         const char *user, const char *host);
 
-/* The envelope sender of a message that names none, with the letters m and r. out is replaced.
+/* The envelope sender for a message that names none, by letters m and r. out: replaced.
  * returns  as inject_qualify */
 bool inject_default_sender(struct inject_settings *settings, stralloc *out);
 

@@ -8,9 +8,9 @@
 
 struct server_options;
 
-/* A helper process for all that is slow and touches what strangers have written: at start it
- * verifies the files whose writing a crash may have torn, then it takes in queue/drop, now and
- * again (drop_take.h). It says "settled" when everything has been verified. */
+/* A helper process for all that is slow and touches what strangers have written: at start
+ * it verifies the files whose writing a crash may have torn, then it takes in queue/drop,
+ * now and again (drop_take.h). It says "settled" when everything has been verified. */
 
 struct keeper {
     int socket; /* non-blocking */

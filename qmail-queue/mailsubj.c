@@ -18,7 +18,7 @@
 #include "home.h"
 #include "text.h"
 
-/* Text of one line, whatever it holds: no argument may begin another field or the body. */
+/* Text of one line, whatever it holds: no argument may begin a field or the body. */
 static bool
 append_line(stralloc *out, const char *text)
 {

@@ -1,8 +1,8 @@
 /* qmail-inject: complete a message that a user hands in, and queue it.
  *
  * usage   qmail-inject [-nNaAhH] [-f sender] [recipient ...]
- *         -n print the message, -N queue it; recipients: -a arguments, -h header, -H both,
- *         -A arguments if there are any, else header
+ *         -n print the message, -N queue it; recipients: -a arguments, -h header,
+ *         -H both, -A arguments if there are any, else header
  * stdin   one message; lines end with LF, or all with CR LF
  * stdout  with -n the message, Return-Path first; otherwise nothing
  * env     QMAILUSER MAILUSER USER LOGNAME, QMAILHOST MAILHOST, QMAILNAME MAILNAME NAME,
@@ -115,7 +115,7 @@ read_arguments(struct job *job, char **argv)
     }
 }
 
-/* "invalid header field: From: ..." with the first line of the field, in printable bytes. */
+/* "invalid header field: From: ..." with the first line of it, in printable bytes. */
 static _Noreturn void
 refuse_field(const stralloc *field)
 {
@@ -146,8 +146,8 @@ read_header(struct job *job)
     }
 }
 
-/* -f, else Return-Path, else the environment; "-@[]" asks qmail-send for a sender of its own
- * for each recipient. */
+/* -f, else Return-Path, else the environment; "-@[]" asks qmail-send for a sender of its
+ * own for each recipient. */
 static void
 choose_sender(struct job *job)
 {

@@ -3,20 +3,21 @@
  * usage   qmail-logpace program [argument ...]
  * stdin   the lines for program: a pipe; a socket or a file works too
  * fds     all but 0 go to program unchanged; 3 to 9 (readiness notification) only to it
- * exit    that of program after TERM, HUP or the end of the input; 100 wrong usage, or an input
- *         of another kind; 111 program cannot be run, or ended unasked, or a signal ended it
+ * exit    that of program after TERM, HUP or the end of the input; 100 wrong usage,
+ *         or an input of another kind; 111 program cannot be run, or ended unasked,
+ *         or a signal ended it
  *
  *   writers -> pipe -> qmail-logpace -> pipe -> program
  *
- * tcpserver writes each line by itself, and each would wake the logger. Here what has come
- * waits for 20 ms after the lines before, and goes on in one piece. A line that comes alone
- * goes at once. 20 ms, because a logger stamps lines when it reads them: that is how late a
- * stamp can be, and 50 times a second costs nothing.
+ * tcpserver writes each line by itself, and each would wake the logger. Here what has
+ * come waits for 20 ms after the lines before, and goes on in one piece. A line that
+ * comes alone goes at once. 20 ms, because a logger stamps lines when it reads them: that
+ * is how late a stamp can be, and 50 times a second costs nothing.
  *
- * Nothing is taken from the input before there is room for it with a living program: splice
- * moves pages from pipe to pipe, or fails. It moves them whole, and the kernel does not divide
- * what was written at once, and fits into a page, between two: so no such line is torn when
- * another instance goes on with the input.
+ * Nothing is taken from the input before there is room for it with a living program:
+ * splice moves pages from pipe to pipe, or fails. It moves them whole, and the kernel
+ * does not divide what was written at once, and fits into a page, between two: so no such
+ * line is torn when another instance goes on with the input.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,8 +40,9 @@ enum {
     FD_GIVEN_FIRST = 3,
     FD_GIVEN_LAST = 9,
     PAUSE_MS = 20,
-    /* A connection's five lines are some 300 bytes. At 1,000 connections a second a pipe of the
-     * usual 64 KiB is full when the logger has got no processor for 0.2 s; this one, after 3 s. */
+    /* A connection's five lines are some 300 bytes. At 1,000 connections a second a pipe
+     * of the usual 64 KiB is full when the logger has got no processor for 0.2 s;
+     * this one, after 3 s. */
     PIPE_BYTES = 1 << 20,
     GULP_BYTES = 1 << 30, /* all there is: more than a pipe holds */
     GULP_LARGE_BYTES =
@@ -77,7 +79,7 @@ become_program(const char *const *argv, int input)
     die_temp("run", argv[0]);
 }
 
-/* What we open ourselves is close-on-exec; what is not was given to us, for the program. */
+/* What we open is close-on-exec; what is not was given to us, for the program. */
 static void
 start_program(struct pacer *pacer, const char *const *argv)
 {
@@ -125,8 +127,8 @@ take_signals(const struct pacer *pacer)
 }
 
 /* Pass on what is there.
- * returns  its length, 0 at the end of the input, -1 when it has to wait: nothing is there, or
- *          the program has to make room first */
+ * returns  its length, 0 at the end of the input, -1 when it has to wait: nothing is
+ *          there, or the program has to make room first */
 static ssize_t
 gulp(const struct pacer *pacer)
 {

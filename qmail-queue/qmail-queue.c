@@ -7,11 +7,11 @@
  * env     QMAILHOME, TMPDIR; QMAILQUEUE does not count here, this is the queue program
  * files   queue/inject   the message goes to qmail-queued, which makes it safe
  *         queue/drop     it is left here while qmail-queued cannot be reached
- * exit    0 queued; 11 address too long (1002 bytes); 51 out of memory; 52 took 24 hours, or
- *         the queue 5 minutes; 53 write error, disk full; 54 message or envelope cannot be
- *         read, or the envelope ends early (do not queue); 61 cannot enter the home; 62 cannot
- *         enter the queue; 64 trouble with queue/mess; 74 qmail-queued died: it may have been
- *         queued; 81 bug; 91 not an envelope; 100 usage
+ * exit    0 queued; 11 address too long (1002 bytes); 51 out of memory; 52 took 24 hours,
+ *         or the queue 5 minutes; 53 write error, disk full; 54 message or envelope
+ *         cannot be read, or the envelope ends early (do not queue); 61 cannot enter the
+ *         home; 62 cannot enter the queue; 64 trouble with queue/mess; 74 qmail-queued
+ *         died: it may have been queued; 81 bug; 91 not an envelope; 100 usage
  * spec    qmail's: message on 0, envelope on 1, these exit codes
  */
 

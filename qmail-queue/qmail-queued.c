@@ -1,4 +1,4 @@
-/* qmail-queued: take messages into the queue, many at a time, with shared flushes of the disk.
+/* qmail-queued: take messages into the queue, many at a time, with shared flushes.
  *
  * usage   qmail-queued [-c clients] [-d fd]
  *         clients   how many may be connected at the same time (1000)
@@ -13,14 +13,14 @@
  *         queue/drop           messages left while this program was not running
  *         queue/taking/id.name one of these while it is taken in
  *         queue/bad            what was found incomplete after a crash
- *         queue/lock-queued    held by the one qmail-queued of this home; its text is the id
- *                              below which nothing can be incomplete
+ *         queue/lock-queued    held by the one qmail-queued of this home; its text is the
+ *                              id below which nothing can be incomplete
  *         control/accounts     other names for the accounts
- *         control/flush        "shared" or "file": one flush for many messages, or one each
- * process becomes qmailq when started as root. Two helper processes: one waits for the disk,
- *         one verifies old files and takes in queue/drop; and one per large message, at most 4.
+ *         control/flush        "shared": one flush for many messages; "file": one each
+ * process becomes qmailq when started as root. Helpers: one waits for the disk, one
+ *         verifies old files and takes in queue/drop; one per large message, at most 4
  * signals TERM: finish what is being flushed, answer, exit
- * exit    0 after TERM; 100 usage, or control/flush says something else; 111 trouble: restart
+ * exit    0 after TERM; 100 usage, or control/flush says something else; 111 trouble
  * spec    queue-file(5); lib/injection.h: requests and answers
  */
 

@@ -1,15 +1,15 @@
-/* sendmail: what programs call to send mail, in terms of qmail-inject, qmail-smtpd, qmail-qread.
+/* sendmail: what programs call to send mail; runs qmail-inject, qmail-smtpd, qmail-qread.
  *
  * usage   sendmail [-t] [-f sender] [-F name] [-bm|-bp|-bs] [option ...] [recipient ...]
  *         mailq        is sendmail -bp
  *         newaliases   refuses
  * stdin   the message; with -bs SMTP commands
  * stdout  with -bp the queue; with -bs SMTP replies
- * env     sets QMAILUSER, QMAILHOST (-f), QMAILNAME (-F); with -bs what qmail-smtpd reads: without
- *         PROTO the sender is this host
+ * env     sets QMAILUSER, QMAILHOST (-f), QMAILNAME (-F); with -bs what qmail-smtpd
+ *         reads: without PROTO the sender is this host
  * runs    bin/qmail-inject, bin/qmail-smtpd (in the home) or bin/qmail-qread in its place
- * exit    100 wrong usage, or a mode that does not exist here; 111 cannot run the program;
- *         else as that program
+ * exit    100 wrong usage, or a mode that does not exist here; 111 cannot run the
+ *         program; else as that program
  * spec    the sendmail command of the Linux Standard Base 5, and what others accept
  */
 #include <stdbool.h>
@@ -49,8 +49,8 @@ unset(const char *name)
         die_temp("unset variable", name);
 }
 
-/* Become bin/program of the home. The current directory stays: the program may read files that
- * the environment names. */
+/* Become bin/program of the home. The current directory stays: the program may read files
+ * that the environment names. */
 static _Noreturn void
 become(const char *program, char *const *arguments)
 {
@@ -69,7 +69,7 @@ show_queue(void)
     become(name, (char *[]){name, NULL});
 }
 
-/* Speak SMTP with a local program: it may relay, and its messages may be as long as they are. */
+/* Speak SMTP with a local program: it may relay, and send messages of any length. */
 static _Noreturn void
 speak_smtp(void)
 {
@@ -93,7 +93,7 @@ speak_smtp(void)
     become(name, (char *[]){name, NULL});
 }
 
-/* "-f 'Joe <joe@host>'" and "-f '<>'" are common; qmail-inject wants the address alone. */
+/* "-f 'Joe <joe@host>'" and "-f '<>'" are common; qmail-inject wants the bare address. */
 static const char *
 bare_sender(char *sender)
 {
@@ -160,8 +160,9 @@ inject(const struct request *request, char **recipients)
     become("qmail-inject", (char *const *)(uintptr_t)arguments);
 }
 
-/* Options that only make sense to other mailers are accepted: DSN (-N -R -V), submission (-A -G
- * -U), dots (-i), what to do with errors (-e, -o), debugging and files (-d -C -L -O -X) ... */
+/* Options that only make sense to other mailers are accepted: DSN (-N -R -V),
+ * submission (-A -G -U), dots (-i), what to do with errors (-e, -o), debugging and files
+ * (-d -C -L -O -X) ... */
 static void
 read_options(struct request *request, int argc, char **argv)
 {

@@ -76,8 +76,8 @@ server_watch(const struct server *server, int fd, uint32_t tag, uint32_t events)
 
 /* ---- what is known to be settled */
 
-/* Every id below the one in the lock file belongs to a message that is on the disk or gone, so
- * that after a crash only what is younger has to be verified. */
+/* Every id below the one in the lock file belongs to a message that is on the disk or
+ * gone, so that after a crash only what is younger has to be verified. */
 static void
 write_settled(struct server *server)
 {
@@ -206,7 +206,7 @@ dispatch(struct server *server, uint32_t tag)
     }
 }
 
-/* What failed for a while is tried again. returns true when nothing of this kind is left */
+/* Try again what failed for a while. returns true when nothing of this kind is left */
 static bool
 do_chores(struct server *server)
 {
@@ -225,8 +225,9 @@ do_chores(struct server *server)
     return is_done;
 }
 
-/* Look for new clients again when there is a place; out of descriptors, a little later, since
- * the listening socket would wake us at once. returns false when it has to be later */
+/* Look for new clients again when there is a place; out of descriptors, a little
+ * later, since the listening socket would wake us at once. returns false when
+ * it has to be later */
 static bool
 accept_again(struct server *server, bool is_quiet)
 {
@@ -318,8 +319,9 @@ say_ready(const struct server_options *options)
 static const char *
 prepare(struct server *server)
 {
-    /* The last id of an earlier life need not be known: ids are times, and O_EXCL catches a clock
-     * that was set back. But what comes now must be told from what was there before. */
+    /* The last id of an earlier life need not be known: ids are times, and O_EXCL
+     * catches a clock that was set back. But what comes now must be told from
+     * what was there before. */
     server->last_id = clock_real_us();
     server->settled = read_settled(server->options->lock);
     if (!server->buffer || !server->clients)

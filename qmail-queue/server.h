@@ -64,8 +64,8 @@ struct server {
 };
 
 /* Serve until SIGTERM. Current directory: the home.
- * returns  null after SIGTERM, everything in hand being answered; otherwise what failed, with
- *          errno, for the program's last line */
+ * returns  null after SIGTERM, everything in hand being answered; otherwise what failed,
+ *          with errno, for the program's last line */
 const char *server_run(const struct server_options *options);
 
 /* Log an error about an entry, at most one a second: a full disk meets every message. */

@@ -11,8 +11,8 @@
 
 #include <skalibs/types.h>
 
-/* statfs(2): f_type of file systems on local disks. Not among them: overlayfs, below which
- * a user's own FUSE file system may lie. */
+/* statfs(2): f_type of file systems on local disks. Not among them: overlayfs, below
+ * which a user's own FUSE file system may lie. */
 static const uint64_t on_disk[] = {
     0xEF53,     /* ext2, ext3, ext4 */
     0x58465342, /* xfs */

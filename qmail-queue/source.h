@@ -9,12 +9,12 @@
 enum source_status {
     SOURCE_QUICK,   /* in memory: reading cannot wait for anything */
     SOURCE_SLOW,    /* a regular file on a local disk: reading may wait for the disk */
-    SOURCE_REFUSED, /* a pipe, a network or FUSE file, too short ...: it could block us for
-                       ever, or is not what was promised */
+    SOURCE_REFUSED, /* a pipe, a network or FUSE file, too short ...: it could block us
+                       for ever, or is not what was promised */
 };
 
 /* Judge fd, of which the first len bytes are wanted.
- * trusted_mount  mount id of the queue (source_mount), trusted whatever file system it is */
+ * trusted_mount  the queue's mount (source_mount), trusted whatever file system it is */
 enum source_status source_judge(int fd, uint64_t len, uint64_t trusted_mount);
 
 /* The id of the mount on which fd lies; 0 when it cannot be found. */

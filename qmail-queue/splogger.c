@@ -1,14 +1,15 @@
 /* splogger: hand each line to syslog.
  *
  * usage   splogger [tag [facility]]
- *         tag stands before each entry, "splogger" by default; facility is a number or a word
- *         of syslog(3): mail (2) by default
+ *         tag stands before each entry, "splogger" by default; facility is a number or
+ *         a word of syslog(3): mail (2) by default
  * stdin   lines; empty ones are left out
  * files   /dev/log
  * exit    0 at the end of the input; 100 wrong usage; 111 cannot read
- * spec    qmail's: entries begin with the time to the microsecond; lines that begin with
- *         "alert:" or "warning:" get that priority, others "info"; bytes that cannot be printed
- *         become '?'; what is longer than 800 bytes continues in an entry with '+'
+ * spec    qmail's: entries begin with the time to the microsecond; lines that begin
+ *         with "alert:" or "warning:" get that priority, others "info"; bytes that
+ *         cannot be printed become '?'; what is longer than 800 bytes continues
+ *         in an entry with '+'
  */
 #include <stdbool.h>
 #include <stdio.h>

@@ -105,8 +105,9 @@ announce(const struct drop_take *take, uint64_t id)
 
 /* ---- into queue/mess */
 
-/* The place in queue/mess. The id is that of another message when this one has waited for a
- * life of qmail-queued whose clock had been set back. returns false when there is no place */
+/* The place in queue/mess. The id is that of another message when this one has
+ * waited for a life of qmail-queued whose clock had been set back. returns false
+ * when there is no place */
 static bool
 find_place(struct drop_take *take, struct taking *taking, char *path)
 {

@@ -6,8 +6,9 @@
 
 #include "drop_take.h"
 
-/* A file of queue/taking: a message on its way from queue/drop to queue/mess, as the head of
- * drop_take.c says. Its name is the id of the message, a dot, and its name in queue/drop. */
+/* A file of queue/taking: a message on its way from queue/drop to queue/mess, as
+ * the head of drop_take.c says. Its name is the id of the message, a dot, and its
+ * name in queue/drop. */
 
 enum { TAKING_PATH_MAX = 300 /* "queue/taking/" and a name of at most 255 */ };
 
@@ -36,11 +37,11 @@ enum taking_presence {
 /* Is the file in queue/drop still there? */
 enum taking_presence taking_find_drop(const struct taking *taking);
 
-/* Remove the file. returns true when it is no longer there; false, and that has been logged */
+/* Remove the file. returns true when it is gone; false, and that has been logged */
 bool taking_discard(const struct taking *taking);
 
-/* All that comes after the removal in queue/drop: flush it, move the file to queue/mess, flush
- * that, close the file, have qmail-send hear of it.
+/* All that comes after the removal in queue/drop: flush it, move the file to queue/mess,
+ * flush that, close the file, have qmail-send hear of it.
  * taking   complete and on the disk; its fd open and locked
  * returns  true; false, and that has been logged: the next round goes on with it */
 bool taking_enter_queue(struct drop_take *take, struct taking *taking);

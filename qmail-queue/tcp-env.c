@@ -4,8 +4,8 @@
  *         -r ask the other host who is calling (RFC 1413; default), -R do not ask,
  *         -t give that up after so many seconds (default 30)
  * stdin   the connection; if it is none, no variable but PROTO stays set
- * env     sets PROTO=TCP, TCPLOCALIP, TCPLOCALPORT, TCPLOCALHOST, TCPREMOTEIP, TCPREMOTEPORT,
- *         TCPREMOTEHOST, TCPREMOTEINFO; what is unknown is unset; PATH
+ * env     sets PROTO=TCP, TCPLOCALIP, TCPLOCALPORT, TCPLOCALHOST, TCPREMOTEIP,
+ *         TCPREMOTEPORT, TCPREMOTEHOST, TCPREMOTEINFO; what is unknown is unset; PATH
  * runs    program, in its place
  * exit    100 wrong usage; 111 the program cannot be run; else as the program
  * libc    glibc (the names of hosts)

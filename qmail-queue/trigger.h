@@ -6,8 +6,8 @@
 
 #include <skalibs/stralloc.h>
 
-/* Tells qmail-send which messages are new: datagrams of ids at queue/trigger. Nothing is lost
- * when nobody listens: qmail-send looks through the queue when it starts. */
+/* Tells qmail-send which messages are new: datagrams of ids at queue/trigger. Nothing
+ * is lost when nobody listens: qmail-send looks through the queue when it starts. */
 
 struct trigger {
     int socket;
