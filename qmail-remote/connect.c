@@ -25,8 +25,8 @@ bind_local(int fd, const struct internet_address *from)
     return bind(fd, (const struct sockaddr *)&local, len) == 0;
 }
 
-/* With SO_SNDTIMEO the kernel itself ends a connect() that takes longer: socket(7). No poll is
- * needed then, neither here nor for any read or write later. */
+/* With SO_SNDTIMEO the kernel itself ends a connect() that takes longer: socket(7). No
+ * poll is needed then, neither here nor for any read or write later. */
 static bool
 connect_within(int fd, const struct internet_address *address, uint16_t port,
                unsigned int timeout_s)
@@ -51,7 +51,7 @@ connect_to(const struct internet_address *address, uint16_t port,
     int fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    /* a group of commands is one write: waiting for the peer's ACK (Nagle) only costs time */
+    /* a group of commands is one write: waiting for the peer's ACK (Nagle) costs time */
     bool ok = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
     if (ok && from && from->family == address->family)
         ok = bind_local(fd, from);

@@ -45,10 +45,10 @@ struct mx_source {
 };
 
 /* Find the targets of the MX records of host; without any, of host itself; for an address
- * literal, that address. By preference, equal ones shuffled, each host's IPv4 addresses before
- * its IPv6 ones (over IPv6 large providers refuse for good what has no reverse name). A name
- * that does not exist, or has no address, is passed over. An MX that is this host is cut off
- * with all that are not better. */
+ * literal, that address. By preference, equal ones shuffled, each host's IPv4 addresses
+ * before its IPv6 ones (over IPv6 large providers refuse for good what has no reverse
+ * name). A name that does not exist, or has no address, is passed over. An MX that is
+ * this host is cut off with all that are not better. */
 enum mx_status mx_find(struct mx_list *list, const struct mx_source *source,
                        const char *host);
 

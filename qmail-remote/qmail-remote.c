@@ -3,16 +3,17 @@
  * usage   qmail-remote host sender recipient...    one message
  *         qmail-remote -S                          a session: jobs from qmail-rspawn
  * stdin   one message, lines ended by LF, a file from its current offset on or a pipe;
- *         with -S a SEQPACKET socket: "job", number, queue id, host, sender, recipient... with
- *         the message come in, "report", number, one K, Z or D text per recipient go out;
- *         EOF ends the session; after 5 idle seconds the connection is given up
- * stdout  recipient reports (r accepted, s temporary, h permanent; as many as were asked), then
- *         one message report (K, Z, D); letter, text, NUL each. Nothing with -S
+ *         with -S a SEQPACKET socket: "job", number, queue id, host, sender, recipient...
+ *         with the message come in, "report", number, one K, Z or D text per recipient
+ *         go out; EOF ends the session; after 5 idle seconds the connection is given up
+ * stdout  recipient reports (r accepted, s temporary, h permanent), as many as
+ *         were asked, then one message report (K, Z, D); letter, text, NUL each. Nothing
+ *         with -S
  * env     QMAILHOME  the home
- * files   control/me, helohost, smtproutes, timeoutconnect, timeoutremote, outgoingip, moreipme,
- *         notipme; /etc/resolv.conf
- * exit    0 the report tells; 100 usage; 111 with -S: a job or a report was lost; without:
- *         the report could not be written
+ * files   control/me, helohost, smtproutes, timeoutconnect, timeoutremote, outgoingip,
+ *         moreipme, notipme; /etc/resolv.conf
+ * exit    0 the report tells; 100 usage; 111 with -S: a job or a report was lost;
+ *         without: the report could not be written
  * spec    RFC 5321, RFC 1870, RFC 2920, RFC 6152, RFC 7505, RFC 3463
  * libc    glibc
  */

@@ -1,11 +1,11 @@
-/* qmail-rspawn: give remote deliveries to qmail-remote processes, one or more per destination.
+/* qmail-rspawn: give deliveries to qmail-remote processes, one or more per destination.
  *
  * usage   qmail-rspawn
  * stdin   the socket of qmail-send: jobs in, reports out
  * stderr  the log
- * env     QMAILHOME: the home. QMAILREMOTE: a program to run in place of bin/qmail-remote, once per
- *         recipient, with qmail-remote's arguments; it gets the whole environment, while
- *         bin/qmail-remote gets PATH, QMAILHOME, QMAILQUEUE and TZ only
+ * env     QMAILHOME: the home. QMAILREMOTE: a program to run in place of
+ *         bin/qmail-remote, once per recipient, with its arguments; it gets the whole
+ *         environment, while bin/qmail-remote gets PATH, QMAILHOME, QMAILQUEUE and TZ only
  * files   control/sessions, control/sessionidle, control/sessionsdestination
  * runs    bin/qmail-remote -S     its descriptor 0 a socket
  * exit    0 qmail-send has gone; 100 bad usage; 111 cannot go on (memory, descriptors)

@@ -161,7 +161,7 @@ remote_send(struct remote *remote, struct remote_job *job)
             return true;
         if (end != TRANSACTION_LOST || !is_reused)
             break;
-        /* the server had grown tired of an idle connection: nothing of this job is with it */
+        /* the server was tired of an idle connection: nothing of this job is with it */
         is_reused = false;
         if (!start_anew(job))
             end = TRANSACTION_NO_MEMORY;

@@ -36,8 +36,8 @@ struct remote_job {
     uint16_t port;
 };
 
-/* Read the control files. After a failure each job tries again, and reports it if it lasts.
- * *remote is all zero before, with client.fd -1. */
+/* Read the control files. After a failure each job tries again, and reports it if it
+ * lasts. *remote is all zero before, with client.fd -1. */
 void remote_init(struct remote *remote);
 
 /* Get ready: reset the report, find the way. To be called once, before what follows.
@@ -48,8 +48,8 @@ bool remote_prepare(struct remote *remote, struct remote_job *job);
  * returns  true when remote_finish must follow; false: the report is complete */
 bool remote_send(struct remote *remote, struct remote_job *job);
 
-/* Between a true remote_send of one job and its remote_finish: put the commands of the next job
- * into the same packet, if it goes to the same server and that is allowed. */
+/* Between a true remote_send of one job and its remote_finish: put the commands of the
+ * next job into the same packet, if it goes to the same server and that is allowed. */
 void remote_send_ahead(struct remote *remote, struct remote_job *next);
 
 void remote_finish(struct remote *remote, struct remote_job *job);

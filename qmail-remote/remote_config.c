@@ -47,8 +47,9 @@ read_routes(struct name_map *routes)
     return ok;
 }
 
-/* control/outgoingip: the local address, on one line; a second one for the other family after a
- * blank. "0.0.0.0" and an empty line mean "any", as in the patches that brought this file. */
+/* control/outgoingip: the local address, on one line; a second one for the other
+ * family after a blank. "0.0.0.0" and an empty line mean "any", as in the patches
+ * that brought this file. */
 static bool
 read_outgoing(struct remote_config *config)
 {

@@ -18,7 +18,7 @@ enum {
 enum remote_reply_status {
     REMOTE_REPLY_MORE, /* not complete yet */
     REMOTE_REPLY_DONE,
-    REMOTE_REPLY_BAD, /* no SMTP reply, or too long: the connection is of no use any more */
+    REMOTE_REPLY_BAD, /* no SMTP reply, or too long: the connection is of no more use */
 };
 
 /* Start with all zero. */
@@ -40,9 +40,10 @@ enum remote_reply_status remote_reply_feed(struct remote_reply *reply, const cha
 /* The first digit of the code: 2, 3, 4 or 5. */
 unsigned int remote_reply_class(const struct remote_reply *reply);
 
-/* Copy the enhanced status code (RFC 3463) of the reply, or, if it has none that agrees with its
- * class, the class and otherwise: "5" and ".1.1". x.4.1 and x.4.2 become x.4.0: in our reports
- * they say that *we* could not connect, which qmail-send takes as the word on a destination.
+/* Copy the enhanced status code (RFC 3463) of the reply, or, if it has none that agrees
+ * with its class, the class and otherwise: "5" and ".1.1". x.4.1 and x.4.2 become
+ * x.4.0: in our reports they say that *we* could not connect, which qmail-send takes as
+ * the word on a destination.
  * status  REMOTE_REPLY_STATUS_MAX bytes */
 void remote_reply_enhanced(char *status, const struct remote_reply *reply,
                            const char *otherwise);

@@ -43,7 +43,7 @@ remote_report_message(struct remote_report *report, char letter, const char *tex
     return text_copy(&report->text, text);
 }
 
-/* A report without a verdict is a program error; temporary is the answer that loses nothing. */
+/* A report without a verdict is a program error; temporary: that loses nothing. */
 static char
 message_letter(const struct remote_report *report)
 {

@@ -33,12 +33,13 @@ bool remote_report_recipient(struct remote_report *report, size_t index, char le
                              const char *text);
 bool remote_report_message(struct remote_report *report, char letter, const char *text);
 
-/* Append the classic output of qmail-remote: recipients as far as they were asked, then the
- * message, each letter, text, '\0': qmail's letters r h s and K Z D. */
+/* Append the classic output of qmail-remote: recipients as far as they were asked, then
+ * the message, each letter, text, '\0': qmail's letters r h s and K Z D. */
 bool remote_report_append_classic(stralloc *out, const struct remote_report *report);
 
-/* Append one string per recipient, K, Z or D and a text, merged as qmail-rspawn does it: 'h' is D
- * and 's' is Z with the recipient's own text; everyone else gets the message's letter and text.
+/* Append one string per recipient, K, Z or D and a text, merged as qmail-rspawn does
+ * it: 'h' is D and 's' is Z with the recipient's own text; everyone else gets the
+ * message's letter and text.
  * total_max  bytes of all strings together: texts are cut so that they fit */
 bool remote_report_append_merged(stralloc *out, const struct remote_report *report,
                                  size_t total_max);

@@ -96,7 +96,7 @@ receive(struct session *session, struct slot *slot)
     return NEXT_ERROR;
 }
 
-/* Wait for a job; meanwhile watch the server, which speaks now only to say that it goes. */
+/* Wait for a job; meanwhile watch the server, which now speaks only to say goodbye. */
 static enum next
 wait_for_job(struct session *session, struct slot *slot)
 {
@@ -151,8 +151,8 @@ send_report(struct session *session, const struct slot *slot)
     }
 }
 
-/* Send one job; if another one waits already, its commands travel with the end of this one's
- * message. returns what is known about the next job: NEXT_JOB: it is in *ahead */
+/* Send one job; if another one waits already, its commands travel with the end of this
+ * one's message. returns what is known about the next job: NEXT_JOB: it is in *ahead */
 static enum next
 work(struct session *session, struct slot *current, struct slot *ahead)
 {

@@ -229,7 +229,7 @@ smtp_client_greet(struct smtp_client *client, const char *helohost)
         learn_keywords(client);
         return SMTP_GREETING_OK;
     }
-    /* RFC 5321 3.2: a server that does not know EHLO says 5yz; one that has no time says 4yz */
+    /* RFC 5321 3.2: a server without EHLO says 5yz; one that has no time says 4yz */
     if (remote_reply_class(&client->reply) == 5 && !say_hello(client, "HELO ", helohost))
         return SMTP_GREETING_FAILED;
     return remote_reply_class(&client->reply) == 2 ? SMTP_GREETING_OK

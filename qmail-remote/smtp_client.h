@@ -33,13 +33,14 @@ struct smtp_client {
     size_t in_at, in_len;
 };
 
-/* Take over a connected socket. client keeps its memory from the connection before; all zero
- * with fd -1 at first. returns true, or false for lack of memory: the socket is then closed */
+/* Take over a connected socket. client keeps its memory from the connection before;
+ * all zero with fd -1 at first. returns true, or false for lack of memory: the
+ * socket is then closed */
 bool smtp_client_start(struct smtp_client *client, int fd, const char *peer,
                        unsigned int io_s);
 
-/* Append text, or a number, to what waits for the next flush. Lack of memory makes the client
- * fail, as a dead connection does. */
+/* Append text, or a number, to what waits for the next flush. Lack of memory makes the
+ * client fail, as a dead connection does. */
 void smtp_client_put(struct smtp_client *client, const char *text);
 void smtp_client_put_number(struct smtp_client *client, uint64_t number);
 
@@ -49,15 +50,15 @@ void smtp_client_fail(struct smtp_client *client, const char *reason);
 /* Write what waits. returns true, or false: has_failed. So do all that follow. */
 bool smtp_client_flush(struct smtp_client *client);
 
-/* Write what waits, then the message in its wire form and the final dot. Its last piece waits
- * for a flush, so that more can travel in the same packet. */
+/* Write what waits, then the message in its wire form and the final dot. Its last piece
+ * waits for a flush, so that more can travel in the same packet. */
 bool smtp_client_send_message(struct smtp_client *client, const char *message,
                               size_t len);
 
 /* Read the next reply into client->reply. */
 bool smtp_client_read_reply(struct smtp_client *client);
 
-/* After a failed write the server may have said why: read a reply that is already there. */
+/* After a failed write the server may have said why: read a reply already there. */
 bool smtp_client_read_last_words(struct smtp_client *client);
 
 enum smtp_greeting {

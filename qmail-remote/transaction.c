@@ -264,7 +264,7 @@ converse_stepwise(struct transaction *transaction)
     return smtp_client_flush(client) && take_data_reply(transaction);
 }
 
-/* Nobody takes the message. If the server waits for it all the same it gets an empty one. */
+/* Nobody takes the message. A server that waits for it all the same gets an empty one. */
 static enum transaction_end
 end_without_message(struct transaction *transaction)
 {

@@ -28,23 +28,23 @@ struct transaction {
 };
 
 enum transaction_end {
-    TRANSACTION_DONE, /* the report is complete; look at the client before using it again */
-    TRANSACTION_LOST, /* the connection ended before the message was on its way: the report says
-                       * so, and another connection may be tried */
+    TRANSACTION_DONE, /* the report is complete; look at the client before its next use */
+    TRANSACTION_LOST, /* the connection ended before the message was on its way: the
+                       * report says so, and another connection may be tried */
     TRANSACTION_NO_MEMORY,
 };
 
-/* Can these addresses and this message be sent to this server at all? If not the report says
- * why, complete. returns true when the transaction can begin */
+/* Can these addresses and this message be sent to this server at all? If not the report
+ * says why, complete. returns true when the transaction can begin */
 bool transaction_is_possible(struct transaction *transaction);
 
-/* Pipelining only: put the first group of commands behind what the client has to write, so
- * that it travels with the end of the message before. */
+/* Pipelining only: put the first group of commands behind what the client has to write,
+ * so that it travels with the end of the message before. */
 void transaction_begin(struct transaction *transaction);
 
-/* Say everything up to the reply to DATA, and put the message if there is someone to take it.
- * returns  true when transaction_finish must follow (after a transaction_begin of the next
- *          one, if there is a next); false: *end is how it ended */
+/* Say everything up to the reply to DATA; put the message if someone takes it.
+ * returns  true when transaction_finish must follow (after a transaction_begin of the
+ *          next one, if there is a next); false: *end is how it ended */
 bool transaction_run(struct transaction *transaction, enum transaction_end *end);
 
 /* Flush, and read the verdict on the message. */

@@ -23,8 +23,9 @@ void transaction_words_report_own(struct transaction *transaction, char letter,
 enum transaction_end transaction_words_ended(const struct transaction *transaction,
                                              enum transaction_end end);
 
-/* Report that the connection ended before the message was sent; while it was sent, or, if
- * is_complete, before the verdict; report the verdict. returns how the transaction ended */
+/* Report that the connection ended before the message was sent; while it was sent,
+ * or, if is_complete, before the verdict; report the verdict. returns how the
+ * transaction ended */
 enum transaction_end transaction_words_lost(struct transaction *transaction);
 enum transaction_end transaction_words_lost_in_message(struct transaction *transaction,
                                                        bool is_complete);

@@ -5,12 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The form of a message after DATA (RFC 5321 4.5.2, 2.3.8): every line ends with CRLF, a line
- * that begins with a dot gets another one, and there is no CR or LF that is not part of CRLF.
+/* The form of a message after DATA (RFC 5321 4.5.2, 2.3.8): every line ends with
+ * CRLF, a line that begins with a dot gets another one, and there is no CR or LF
+ * that is not part of CRLF.
  *
- * LF becomes CRLF; CR LF becomes one CRLF; any other CR becomes a blank: as a line end it would
- * make lines (so perhaps header fields, or the end of the message) that nobody here has seen,
- * and on the wire it is forbidden. A last line without LF gets its CRLF. */
+ * LF becomes CRLF; CR LF becomes one CRLF; any other CR becomes a blank: as a line end it
+ * would make lines (so perhaps header fields, or the end of the message) that nobody here
+ * has seen, and on the wire it is forbidden. A last line without LF gets its CRLF. */
 
 struct wire {
     const char *at; /* what is left of the message */
