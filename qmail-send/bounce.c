@@ -6,8 +6,8 @@
 #include "route.h"
 #include "text.h"
 
-/* The words of a notice. QSBMF wants "Hi. This is the" first, a paragraph per recipient that
- * begins with "<", and a paragraph that begins with "-" before the copy. */
+/* The words of a notice. QSBMF wants "Hi. This is the" first, a paragraph per recipient
+ * that begins with "<", and a paragraph that begins with "-" before the copy. */
 
 enum bounce_kind
 bounce_kind_of(const char *sender)

@@ -13,9 +13,9 @@
 struct mail;
 struct send;
 
-/* Telling the sender: failure notices in QSBMF, the form that list managers read. At the end of a
- * pass one notice tells all failures of the pass. Only when it is safely in the queue are their
- * recipients marked done, so whatever crashes, no failure is lost. */
+/* Telling the sender: failure notices in QSBMF, the form that list managers read. At
+ * the end of a pass one notice tells all failures of the pass. Only when it is safely in
+ * the queue are their recipients marked done, so whatever crashes, no failure is lost. */
 
 enum {
     BOUNCE_SLOTS = 8, /* notices on their way to qmail-queued: they share its flushes */
@@ -43,17 +43,18 @@ struct bounce_desk {
 
 void bounce_desk_init(struct bounce_desk *desk);
 
-/* What a bounce of a message from sender is: "" gives a double one, "#@[]" a triple one. */
+/* A bounce of a message from sender: "" gives a double one, "#@[]" a triple one. */
 enum bounce_kind bounce_kind_of(const char *sender);
 
-/* Append the paragraph of one failed recipient. Control bytes in the address become '_', empty
- * lines in the reason '/', and it is cut at BOUNCE_REASON_MAX, or at BOUNCE_REASON_SHORT once
- * there are BOUNCE_FAILURES_MAX bytes: every recipient is named, and memory stays bounded.
+/* Append the paragraph of one failed recipient. Control bytes in the address become
+ * '_', empty lines in the reason '/', and it is cut at BOUNCE_REASON_MAX, or at
+ * BOUNCE_REASON_SHORT once there are BOUNCE_FAILURES_MAX bytes: every recipient is named,
+ * and memory stays bounded.
  * returns  true, or false for lack of memory */
 bool bounce_append_failure(stralloc *failures, const char *address, const char *reason);
 
 /* Whom to tell about a message from sender: of a list's sender (VERP) the list's address.
- * kind  not BOUNCE_TRIPLE. *recipient is replaced. returns true, or false for lack of memory */
+ * kind  not BOUNCE_TRIPLE. *recipient is replaced. returns false for lack of memory */
 bool bounce_find_recipient(stralloc *recipient, const struct config *config,
                            enum bounce_kind kind, const char *sender);
 

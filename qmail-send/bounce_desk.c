@@ -147,7 +147,7 @@ will_try_later(struct send *send, struct mail *mail, const char *why)
     send->bounces.retry_s = send->now_s + BOUNCE_RETRY_S;
 }
 
-/* Nobody answers: close the connection, so that a late answer is not taken for another one. */
+/* Nobody answers: close the connection, lest a late answer be taken for another one. */
 static void
 give_up(struct send *send, struct bounce_slot *slot)
 {

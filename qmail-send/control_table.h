@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-/* Every control file that Pennypost reads. qmail-control(5) describes the same ones; a test
- * compares both with the source. */
+/* Every control file that Pennypost reads. qmail-control(5) describes the same ones;
+ * a test compares both with the source. */
 
 enum control_kind { CONTROL_KIND_LINE, CONTROL_KIND_LIST, CONTROL_KIND_TABLE };
 

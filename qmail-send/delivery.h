@@ -19,8 +19,8 @@ void delivery_dispatch(struct send *send);
 /* Read the reports that have come from one spawner. */
 void delivery_receive(struct send *send, int channel);
 
-/* Give up a group of an expired message whose destination pauses: it shares the fate of the
- * job that found the destination dead. */
+/* Give up a group of an expired message whose destination pauses: it shares the fate of
+ * the job that found the destination dead. */
 void delivery_expire(struct send *send, struct mail *mail, struct mail_group *group,
                      const struct destination *destination);
 

@@ -8,8 +8,8 @@
 #include "id_queue.h"
 #include "schedule.h"
 
-/* What qmail-send remembers of each destination: who waits for it, how many jobs run, and for
- * how long it is left alone because it did not answer. Without any of it, it is forgotten. */
+/* What qmail-send remembers of each destination: who waits for it, how many jobs run, how
+ * long it is left alone because it did not answer. Forgotten when there is nothing. */
 
 enum {
     DESTINATION_FIRST_PAUSE_S = 60, /* after a failure; doubled by each that follows */
@@ -61,7 +61,7 @@ bool destination_may_start(const struct destination *destination, uint64_t limit
                            uint64_t now_s);
 
 /* It did not answer: pause. Failures of jobs that began before the pause count as one.
- * returns  true if a pause begins; false if it pauses already, or there is no memory for it */
+ * returns  true if a pause begins; false if it pauses already, or memory is short */
 bool destination_fail(struct destination_table *table, struct destination *destination,
                       uint64_t now_s, const char *text);
 

@@ -37,7 +37,7 @@ void
 event_log_end(struct event_log *log)
 {
     event_log_text(log, "\n");
-    /* a turn that has much to tell does not hold it all; an error shows up again at its end */
+    /* a turn with much to tell does not hold it all; an error shows again at its end */
     if (log->pending.len > EVENT_LOG_MAX)
         (void)event_log_flush(log);
 }

@@ -15,12 +15,12 @@ struct event_log {
     stralloc pending;
 };
 
-/* Add pieces to the line in the making. A lack of memory loses the piece, nothing else. */
+/* Add pieces to the line in the making. Lack of memory loses the piece, nothing else. */
 void event_log_text(struct event_log *log, const char *text);
 void event_log_number(struct event_log *log, uint64_t number);
 
-/* The same for foreign text: newlines become '/', and every blank, '%', control byte and byte
- * above 126 becomes '_', as log analysers have always seen them. */
+/* The same for foreign text: newlines become '/', and every blank, '%', control byte and
+ * byte above 126 becomes '_', as log analysers have always seen them. */
 void event_log_safe(struct event_log *log, const char *text);
 
 /* End the line. */

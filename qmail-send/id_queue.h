@@ -18,7 +18,7 @@ struct id_queue {
 /* Put id at the end. returns true, or false for lack of memory */
 bool id_queue_put(struct id_queue *queue, uint64_t id);
 
-/* Take the first one. The queue must not be empty; when it becomes so its memory is freed. */
+/* Take the first. The queue must not be empty; its memory is freed when it becomes so. */
 uint64_t id_queue_take(struct id_queue *queue);
 
 void id_queue_free(struct id_queue *queue);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The queue ids that qmail-send knows: a hash table of 11 to 22 bytes per id. Id 0 is none. */
+/* The queue ids qmail-send knows: a hash table of 11 to 22 bytes per id. Id 0 is none. */
 
 /* All zero is an empty one. */
 struct id_set {

@@ -41,7 +41,7 @@ append_start(struct send *send, stralloc *strings, const struct job *job)
     return ok;
 }
 
-/* Fill strings with as many recipients as one job may have. returns false for lack of memory */
+/* Fill strings with as many recipients as a job may have. returns false: no memory */
 static bool
 gather(struct send *send, struct job *job, const struct mail_group *group,
        stralloc *strings)

@@ -20,8 +20,8 @@ enum job_status {
     JOB_TROUBLE, /* the message cannot be read; logged */
 };
 
-/* Hand the next recipients of group over. job holds mail, destination and first; number and
- * count are set, and the job is in channel->jobs when it has started. */
+/* Hand the next recipients of group over. job holds mail, destination and first; number
+ * and count are set, and the job is in channel->jobs when it has started. */
 enum job_status job_send(struct send *send, struct channel *channel, struct job *job,
                          const struct mail_group *group);
 
@@ -29,8 +29,9 @@ enum job_status job_send(struct send *send, struct channel *channel, struct job 
  * returns  false: it is no report, or about no job of ours */
 bool job_take(struct channel *channel, const struct handoff *packet, struct job *job);
 
-/* How many local jobs may be for one user while `running` of `limit` run: four times as many as
- * are free. One slow user gets 80 percent, and some of them always leave room for others. */
+/* How many local jobs may be for one user while `running` of `limit` run: four
+ * times as many as are free. One slow user gets 80 percent, and some of them always
+ * leave room for others. */
 uint64_t job_local_limit(uint64_t limit, uint64_t running);
 
 #endif

@@ -11,7 +11,7 @@
 #include "queue_file.h"
 #include "route.h"
 
-/* A queued message while it is worked on. One pass: each recipient is tried once, or skipped. */
+/* A queued message at work. One pass: each recipient is tried once, or skipped. */
 
 enum recipient_state {
     RECIPIENT_WAITING,
@@ -35,7 +35,7 @@ struct mail_group {
     uint32_t end;
 };
 
-/* The local, or the remote groups: how far they have been put before their destinations. */
+/* The local or remote groups: how far they have been put before their destinations. */
 struct mail_front {
     uint32_t next;   /* groups before this one have been put there */
     uint32_t posted; /* groups that still wait there */

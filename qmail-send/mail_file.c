@@ -23,8 +23,8 @@ open_id(uint64_t id, int flags)
 {
     char path[QUEUE_FILE_PATH_MAX];
     queue_file_path(path, id);
-    /* O_NONBLOCK: somebody may have put a FIFO there. openat(), because musl's open() sets
-     * close-on-exec once more, which costs a system call per message. */
+    /* O_NONBLOCK: somebody may have put a FIFO there. openat(), because musl's open()
+     * sets close-on-exec once more, which costs a system call per message. */
     return openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
@@ -75,7 +75,7 @@ look_at_inode(struct mail_check *check)
         return MAIL_BAD;
     check->bytes = (uint64_t)status.st_size;
     if (status.st_nlink > 1) {
-        /* a snapshot made of hard links: to write to the file would change the copy too */
+        /* a snapshot of hard links: to write to the file would change the copy too */
         errno = EMLINK;
         return MAIL_ERROR;
     }
@@ -104,9 +104,9 @@ is_young(uint64_t id)
     return id / 1000000 + YOUNG_S > now_s && id / 1000000 <= now_s + 1;
 }
 
-/* A file is first there, then locked, then written. So an incomplete young one is left alone: not
- * even its lock is tried, since qmail-queued would take that for a failure. A complete one that
- * is locked has not been accepted yet. */
+/* A file is first there, then locked, then written. So an incomplete young one is left
+ * alone: not even its lock is tried, since qmail-queued would take that for a failure. A
+ * complete one that is locked has not been accepted yet. */
 static enum mail_status
 read_check(struct mail_check *check, stralloc *scratch, stralloc *bytes)
 {

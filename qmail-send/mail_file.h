@@ -8,8 +8,8 @@
 
 #include "mail.h"
 
-/* The files of queue/mess. None stays open: a file that is needed again is found in the cache, and
- * a large queue needs no descriptors. */
+/* The files of queue/mess. None stays open: a file that is needed again is found in the
+ * cache, and a large queue needs no descriptors. */
 
 enum mail_status {
     MAIL_OK,
@@ -36,12 +36,12 @@ struct mail_check {
 /* Begin to check a file: open it, and have the disk read it while others are opened. */
 void mail_check_begin(struct mail_check *check, uint64_t id);
 
-/* Check it, checksum and all, find when it is due, close it. Sets check->status, and errno.
+/* Check it, with its checksum; find when it is due; close it. Sets check->status, errno.
  * scratch  memory to reuse
  * bytes    see queue_file_read_whole() */
 void mail_check_end(struct mail_check *check, stralloc *scratch, stralloc *bytes);
 
-/* Write to the file: recipients first..first+count-1 that are in this state become done. */
+/* Write to the file: recipients first..first+count-1 in this state become done. */
 bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
                      enum recipient_state state);
 

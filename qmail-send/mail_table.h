@@ -22,8 +22,8 @@ void mail_table_add(struct mail_table *table, struct mail *mail);
 
 struct mail *mail_table_find(const struct mail_table *table, uint64_t id);
 
-/* Keep the text of mail, which is in the table, in memory: message_len bytes are copied. Without
- * memory it is not kept, which is no error. */
+/* Keep the text of mail, which is in the table, in memory: message_len bytes are copied.
+ * Without memory it is not kept, which is no error. */
 void mail_table_keep_body(struct mail_table *table, struct mail *mail, const char *body);
 
 /* Take mail, which is in the table, out and free it. */

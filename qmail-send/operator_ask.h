@@ -5,7 +5,8 @@
 
 #include <skalibs/stralloc.h>
 
-/* The other side of queue/control, for the operator's programs. Current directory: the home. */
+/* The other side of queue/control, for the operator's programs.
+ * Current directory: the home. */
 
 enum operator_status {
     OPERATOR_OK,

@@ -216,8 +216,9 @@ pass_bounced(struct send *send, struct mail *mail)
         plan_next(send, mail, result);
 }
 
-/* A message waits before its destination: drop it, or keep it if memory is plenty and it is at
- * hand. A message in a long queue costs 40 bytes, one in a short queue no second look at its file. */
+/* A message waits before its destination: drop it, or keep it if memory is plenty and
+ * it is at hand. A message in a long queue costs 40 bytes, one in a short queue no
+ * second look at its file. */
 static void
 wait_on_disk(struct send *send, struct mail *mail)
 {

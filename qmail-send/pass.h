@@ -8,11 +8,12 @@ struct destination;
 struct mail;
 struct send;
 
-/* One pass of a message: it is put before its destinations, and when each recipient has been
- * tried or skipped it ends: removed, or scheduled anew, or its sender is told first. */
+/* One pass of a message: it is put before its destinations, and when each
+ * recipient has been tried or skipped it ends: removed, or scheduled anew, or its
+ * sender is told first. */
 
-/* Put groups of mail before their destinations, as many as one message may have waiting, so
- * that one with thousands of destinations leaves room for others. */
+/* Put groups of mail before their destinations, as many as one message may have waiting,
+ * so that one with thousands of destinations leaves room for others. */
 void pass_post_groups(struct send *send, struct mail *mail);
 
 /* Would it take more memory than all messages that must stay in memory may have? */

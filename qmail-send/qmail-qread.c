@@ -1,8 +1,8 @@
 /* qmail-qread: list the messages in the queue and their recipients.
  *
  * usage   qmail-qread
- * stdout  per message "<date> GMT  #<id>  <bytes>  <<sender>> [bouncing]", then per recipient
- *         "[  done]<tab>local|remote<tab><address>"
+ * stdout  for a message "<date> GMT  #<id>  <bytes>  <<sender>> [bouncing]", then for
+ *         each recipient "[  done]<tab>local|remote<tab><address>"
  * files   queue/mess; control/: the way of each recipient is what it would be now
  * exit    0; 100 bad usage, or not allowed; 111 trouble
  */

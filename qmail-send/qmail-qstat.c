@@ -45,7 +45,7 @@ parse(struct counts *counts, const char *text)
     }
 }
 
-/* Nobody works on the queue, so nothing is "preprocessed" either; but it will be at once. */
+/* Nobody works on the queue, so nothing is "preprocessed" either, but soon will be. */
 static void
 count_files(struct counts *counts)
 {

@@ -1,4 +1,4 @@
-/* qmail-send: decide when and where each queued message goes, and tell senders of failures.
+/* qmail-send: decide when and where each queued message goes; tell senders of failures.
  *
  * usage   qmail-send, started by qmail-start
  * stdin   not used
@@ -6,9 +6,9 @@
  * fds     3 qmail-lspawn, 4 qmail-rspawn: handoff sockets for jobs and reports
  * env     NOTIFY_FD: a descriptor that gets "\n" once new messages can be told
  * files   control/: config.c; queue/mess: the messages; queue/bad: what is none;
- *         queue/trigger: qmail-queued tells ids; queue/control: operators; queue/inject: bounces;
- *         queue/send.lock: one qmail-send at a time
- * signals TERM finish what runs, then exit; ALRM try everything now; HUP read control/ anew
+ *         queue/trigger: qmail-queued tells ids; queue/control: operators;
+ *         queue/inject: bounces; queue/send.lock: one qmail-send at a time
+ * signals TERM finish what runs, then exit; ALRM try all now; HUP read control/ anew
  * exit    0 after TERM; 100 bad usage; 111 trouble, or a spawner is gone: start all again
  * spec    retry schedule, log lines and QSBMF notices of qmail; RFC 3463 codes in reports
  *
@@ -257,7 +257,7 @@ is_over(const struct send *send)
     for (int i = 0; i < CHANNELS; i++)
         if (send->channels[i].job_count)
             return false;
-    /* an untold failure is found again by the next qmail-send: its recipient is not done */
+    /* the next qmail-send finds an untold failure again: its recipient is not done */
     return bounce_is_idle(&send->bounces) || send->now_s >= send->exit_s;
 }
 

@@ -1,10 +1,10 @@
 /* qmail-showctl: print every control file, what it is for, and what holds.
  *
  * usage   qmail-showctl
- * stdout  a paragraph for each file; then a warning for each file in control/ that nobody reads
+ * stdout  a paragraph for each file; a warning for each one in control/ that nobody reads
  * env     QMAILHOME: the home
  * files   control/
- * exit    0 printed; 100 bad usage; 111 the home or control/ cannot be read, or stdout written
+ * exit    0 printed; 100 bad usage; 111 cannot read the home or control/, or write stdout
  */
 
 #include <dirent.h>

@@ -2,7 +2,7 @@
  *
  * usage   qmail-start defaultdelivery [logger [argument ...]]
  *         defaultdelivery  .qmail lines for users without a .qmail file, as in ./Maildir/
- *         logger           gets on its stdin what the three write to stdout; runs as qmaill
+ *         logger           gets as its stdin what the three write to stdout; is qmaill
  * stdout  the log of qmail-send
  * fds     qmail-send: 3 to qmail-lspawn, 4 to qmail-rspawn; for each of these it is 0
  * env     NOTIFY_FD: the descriptor on which qmail-send tells that it is ready
@@ -71,7 +71,7 @@ make_pair(int pair[2])
     move_up(&pair[1]);
 }
 
-/* s6 gives its notification descriptor as number 3, say: move that too and note where it is now.
+/* s6 gives its notification descriptor as number 3, say: move that too, and note where.
  * returns  the descriptor, or -1 */
 static int
 move_notification(void)

@@ -1,8 +1,8 @@
 /* qmail-tcpto: print the destinations that have not answered.
  *
  * usage   qmail-tcpto
- * stdout  one line each: "<name> timed out <s> seconds ago; # recent timeouts: <n>; next try in
- *         <s> seconds; <n> messages waiting: <last report>"
+ * stdout  one line each: "<name> timed out <s> seconds ago; # recent timeouts: <n>;
+ *         next try in <s> seconds; <n> messages waiting: <last report>"
  * files   queue/control: qmail-send is asked, nothing is kept in a file
  * exit    0; 100 bad usage, or not allowed; 111 trouble, or qmail-send does not run
  */
@@ -17,7 +17,7 @@
 
 enum column { CHANNEL, NAME, RUNNING, WAITING, FAILURES, AGO, NEXT, REPORT, COLUMNS };
 
-/* Print one line of the answer if the destination has failed. The line is cut into words. */
+/* Print a line of the answer if the destination has failed. It is cut into words. */
 static bool
 print_line(char *line)
 {

@@ -16,8 +16,9 @@ struct queue_list {
  * returns  true, or false with errno; EACCES: only root and the queue's owner may */
 bool queue_list_read(struct queue_list *list);
 
-/* The id that a file of this name in folder `split` of queue/mess has; 0 for a foreign name:
- * only a decimal number without leading zeros in the folder where it belongs is an id. */
+/* The id that a file of this name in folder `split` of queue/mess has; 0 for
+ * a foreign name: only a decimal number without leading zeros in the folder where
+ * it belongs is an id. */
 uint64_t queue_list_id(unsigned int split, const char *name);
 
 #endif

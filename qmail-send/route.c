@@ -81,8 +81,9 @@ find_destination(struct route *route, const struct config *config)
     return text_copy(&route->destination, route->host.s);
 }
 
-/* The user, as far as an address tells: what precedes the first '-'. All of one user's addresses
- * count as one destination, or a slow program for user-default would take every place. */
+/* The user, as far as an address tells: what precedes the first '-'. All of one
+ * user's addresses count as one destination, or a slow program for user-default
+ * would take every place. */
 static bool
 name_user(struct route *route)
 {

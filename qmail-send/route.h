@@ -7,8 +7,8 @@
 
 #include "config.h"
 
-/* Where a recipient goes. Computed whenever a delivery is tried, so that a change in control/
- * also holds for mail that is already queued. */
+/* Where a recipient goes. Computed whenever a delivery is tried, so that a change in
+ * control/ also holds for mail that is already queued. */
 
 /* The strallocs are replaced by each call and keep their memory. Start with all zero. */
 struct route {
@@ -25,8 +25,9 @@ struct route {
 /* Find the way of recipient, an envelope address. returns true, or false with errno */
 bool route_find(struct route *route, const struct config *config, const char *recipient);
 
-/* Replace *out by the sender with which a message from `sender` goes to this recipient: if it
- * ends with "-@[]", prefix-@host-@[] becomes prefix-box=domain@host; else it is copied.
+/* Replace *out by the sender with which a message from `sender` goes to this recipient:
+ * if it ends with "-@[]", prefix-@host-@[] becomes prefix-box=domain@host;
+ * else it is copied.
  * address  the recipient without prepend. returns true, or false for lack of memory */
 bool route_expand_sender(stralloc *out, const char *sender, const char *address);
 

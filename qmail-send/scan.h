@@ -8,8 +8,9 @@
 
 struct send;
 
-/* Reading queue/mess: at start, now and then, and when qmail-queued asks for it. A slice per turn
- * of the main loop; what is found is put into the schedule, oldest first, and checked there. */
+/* Reading queue/mess: at start, now and then, and when qmail-queued asks for it.
+ * A slice per turn of the main loop; what is found is put into the schedule, oldest
+ * first, and checked there. */
 
 enum {
     SCAN_INTERVAL_S = 1500,

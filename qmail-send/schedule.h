@@ -21,7 +21,7 @@ struct schedule {
     size_t room;
 };
 
-/* Add a message. due_s is in Unix seconds; of messages due in the same second the smaller id
+/* Add a message. due_s: Unix seconds; of messages due in the same second the smaller id
  * comes first. is_unseen  the file has not been checked yet: found in the directory
  * returns  true, or false for lack of memory */
 bool schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s, bool is_unseen);
@@ -37,8 +37,8 @@ void schedule_all_due(struct schedule *schedule, uint64_t due_s);
 
 void schedule_free(struct schedule *schedule);
 
-/* The next try after one at now_s: birth + (sqrt(age) + skip)^2, the root rounded down. For a
- * message from the future the age is 0, and it is counted from now. */
+/* The next try after one at now_s: birth + (sqrt(age) + skip)^2, the root rounded down.
+ * For a message from the future the age is 0, and it is counted from now. */
 uint64_t schedule_retry_time(uint64_t birth_s, uint64_t now_s, uint64_t skip);
 
 #endif

@@ -19,8 +19,8 @@
 #include "scan.h"
 #include "schedule.h"
 
-/* All that qmail-send knows, passed to every module. An id in `known` is in exactly one of
- * these: fresh, due, waiting before one destination, or mails. */
+/* All that qmail-send knows, passed to every module. An id in `known` is in exactly one
+ * of these: fresh, due, waiting before one destination, or mails. */
 
 enum { CHANNEL_LOCAL, CHANNEL_REMOTE, CHANNELS };
 

@@ -3,8 +3,8 @@
 
 struct send;
 
-/* The socket queue/trigger: datagrams from qmail-queued, each some ids in decimal with '\n' after
- * or between them, or the word "scan". */
+/* The socket queue/trigger: datagrams from qmail-queued, each some ids in decimal with
+ * '\n' after or between them, or the word "scan". */
 
 enum { TRIGGER_PACKET_MAX = 4096 };
 

@@ -21,8 +21,9 @@ uint64_t work_next_s(const struct send *send);
 /* A message that was told by the trigger. */
 void work_add_fresh(struct send *send, uint64_t id);
 
-/* Read a message that waited before this destination; it is in send->mails afterwards and
- * counts as waiting there. returns null when there is nothing (more) to do for it there */
+/* Read a message that waited before this destination; it is in send->mails
+ * afterwards and counts as waiting there. returns null when there is nothing (more)
+ * to do for it there */
 struct mail *work_reload(struct send *send, uint64_t id, uint64_t destination);
 
 /* The operator wants everything tried now. */
