@@ -16,8 +16,9 @@ enum {
     LINGER_READS = 64, /* at most 4 MiB are dropped at the end */
 };
 
-/* A socket waits in the kernel, which saves a poll() before every read and write. It waits the
- * whole time each time: a read or write that ended early is not repeated without a poll(). */
+/* A socket waits in the kernel, which saves a poll() before every read and write.
+ * It waits the whole time each time: a read or write that ended early is not repeated
+ * without a poll(). */
 static bool
 set_kernel_timeout(int fd, int option, int64_t timeout_ms)
 {
