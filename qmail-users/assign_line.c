@@ -9,8 +9,8 @@
 
 enum { FIELDS = 6 }; /* user uid gid homedir dash ext */
 
-/* Copy the six fields that follow the local part into *data, a NUL between each and none at the
- * end.
+/* Copy the six fields that follow the local part into *data, a NUL between each
+ * and none at the end.
  * returns  null, or what is wrong with them; *data without memory is empty */
 static const char *
 copy_fields(stralloc *data, const char *fields, size_t len)

@@ -18,8 +18,8 @@ enum assign_status {
 
 /* Make the record of line, which is len bytes long without its newline.
  * key, data  replaced
- * wild       set to the last byte of a wildcard's prefix, in lower case; '\0': exact, or no
- *            prefix */
+ * wild       set to the last byte of a wildcard's prefix, in lower case;
+ *            '\0': exact, or no prefix */
 enum assign_status assign_line_parse(const char *line, size_t len, stralloc *key,
                                      stralloc *data, char *wild, const char **reason);
 

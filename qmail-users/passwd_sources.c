@@ -59,7 +59,7 @@ ask(const char *services, const char *name)
 }
 
 /* Ask one service after the other, [actions] left out. words is overwritten.
- * returns  0; 1 when one of them knows the name; -1 with errno when one cannot be asked */
+ * returns  0; 1 when one of them knows the name; -1 with errno: one cannot be asked */
 static int
 ask_each(char *words, const char *name)
 {

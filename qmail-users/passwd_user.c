@@ -59,7 +59,7 @@ find_account(const char *name, const struct passwd **entry)
     return check_home(*entry);
 }
 
-/* Is this one of the systems that an ordinary user runs for himself? Not if we are qmailp. */
+/* Is this one of the systems that an ordinary user runs? Not if we are qmailp. */
 static bool
 is_single_user(void)
 {

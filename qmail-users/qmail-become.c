@@ -3,9 +3,9 @@
  * usage   qmail-become [-e] role program [argument ...]
  *         -e  change nothing, only put the account's numbers into UID and GID
  * env     QMAILHOME: the home, where control/accounts is; the current directory stays
- *         UID, GID: set with -e; removed in single-user mode, where there is nothing to change
+ *         UID, GID: set with -e; removed in single-user mode, where nothing changes
  * files   control/accounts: lines "role:name" for accounts with another name
- * exit    what program exits with; 100 bad usage; 111 no such account, or cannot change to it
+ * exit    that of program; 100 bad usage; 111 no such account, or cannot change to it
  */
 
 #include <fcntl.h>

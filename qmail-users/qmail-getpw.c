@@ -1,9 +1,9 @@
 /* qmail-getpw: look up the user of a local part among the system's accounts.
  *
- * usage   qmail-getpw local     print user, uid, gid, homedir, dash, ext, each ended by NUL
- *         qmail-getpw -S        descriptor 0 is a socket: answer questions until it closes
- * stdin   with -S: packets "lookup", local; answered by "user" and the six strings, or "error"
- *         and a text. Where descriptor 0 is no such socket, -S is a local part
+ * usage   qmail-getpw local   print user, uid, gid, homedir, dash, ext, a NUL after each
+ *         qmail-getpw -S      descriptor 0 is a socket: answer questions until it closes
+ * stdin   with -S: packets "lookup", local; answered by "user" and the six strings,
+ *         or "error" and a text. Where descriptor 0 is no such socket, -S is a local part
  * stdout  the six strings
  * env     QMAILHOME: the home; alias's home is the folder alias there
  * files   what nsswitch.conf(5) says; control/accounts for another name of alias

@@ -2,9 +2,10 @@
  *
  * usage   qmail-newu
  * env     QMAILHOME: the home
- * files   users/assign; users/cdb, which appears whole or not at all, through users/cdb.tmp
- * exit    0 done: deliveries use the new table from now on; 100 bad usage; 111 users/assign has a
- *         mistake (the line is named) or a file cannot be read or written: nothing has changed
+ * files   users/assign; users/cdb, which appears whole or not at all, by users/cdb.tmp
+ * exit    0 done: deliveries use the new table from now on; 100 bad usage; 111
+ *         users/assign has a mistake (the line is named) or a file cannot be read or
+ *         written: nothing has changed
  * spec    qmail-users(5)
  */
 
@@ -74,7 +75,7 @@ add_line(struct compiler *compiler, const char *line, size_t len)
         die_write(compiler);
 }
 
-/* Add every line up to the one that begins with a dot: a file without it is a part of a file. */
+/* Add every line up to the one that begins with a dot, without which a file is cut. */
 static void
 add_lines(struct compiler *compiler, int fd)
 {

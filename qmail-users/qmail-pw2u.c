@@ -12,7 +12,7 @@
  * stdout  a users/assign; not to be used unless the exit code is 0
  * env     QMAILHOME: the home
  * files   users/include, exclude, mailnames, subusers, append; control/accounts
- * exit    0 done; 100 bad usage; 111 a file cannot be read or written, or there is no alias user
+ * exit    0 done; 100 bad usage; 111 cannot read or write a file, or no alias user
  * spec    qmail-users(5), qmail-pw2u(8)
  */
 
@@ -137,7 +137,7 @@ is_alias(const struct generator *generator, const char *const *fields)
     return strcmp(fields[FIELD_NAME], "alias") == 0;
 }
 
-/* Cut "a:b:c" after its first field. returns where the next begins; null: that was the last */
+/* Cut "a:b:c" after its first field. returns where the next begins; null: none */
 static char *
 cut_field(char *text)
 {
