@@ -1,13 +1,13 @@
-/* fill-queue: write many messages into queue/mess, as if they had been tried and had failed.
+/* fill-queue: write many messages into queue/mess, as if they had been tried and failed.
  *
  * usage   fill-queue count next_try_s recipient size_bytes
  *         count       how many; they came evenly over the last five days
- *         next_try_s  0: all are due; else the first is due in so many seconds, each one later
- *                     within the hour that follows
+ *         next_try_s  0: all are due; else the first is due in so many seconds,
+ *                     each one later within the hour that follows
  * stdin   unused
  * stdout  unused
  * env     QMAILHOME
- * files   queue/mess: made by lib/queue_file, nothing is flushed. Nothing else may use the queue
+ * files   queue/mess: made by lib/queue_file, not flushed; nothing else may use the queue
  * exit    0; 100 bad usage; 111 trouble
  * spec    queue-file(5)
  */

@@ -1,14 +1,15 @@
 /* session-cost: what one whole session of an SMTP server program costs, and nothing else.
  *
  * usage   session-cost rounds program ...
- *         Each round starts each program in turn, as tcpserver would, and takes it through one
- *         message of 1 KiB and QUIT; programs are compared in the same moments of the machine
+ *         Each round starts each program in turn, as tcpserver would, and takes it
+ *         through one message of 1 KiB and QUIT: all meet the same moments of the machine
  * stdout  per program: microseconds of a session, median and the tenth of 100
  * files   a new home in /tmp, in which we are qmail-queued: we answer at queue/inject
  * exit    0; 100 bad usage; 111 trouble, or a reply that is no success
  *
- * All runs on one processor in lockstep, so the time is what all of it costs: fork, exec, page faults,
- * system calls, end. Flushing and the other daemons are not in it. Run by `make session-cost`.
+ * All runs on one processor in lockstep, so the time is what all of it costs: fork, exec,
+ * page faults, system calls, end. Flushing and the other daemons are not in it. Run by
+ * `make session-cost`.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-/* Fuzz the parser of MAIL FROM and RCPT TO paths. Whatever it accepts, quoted again, must be
- * accepted again and mean the same. */
+/* Fuzz the parser of MAIL FROM and RCPT TO paths. Whatever it accepts, quoted again, must
+ * be accepted again and mean the same. */
 
 #include <stdint.h>
 #include <stdlib.h>

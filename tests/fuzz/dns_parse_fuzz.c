@@ -1,4 +1,4 @@
-/* The reader of DNS answers: any bytes, for each type; what it gives must be inside its data. */
+/* Reader of DNS answers: any bytes, each type; what it gives must be inside its data. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

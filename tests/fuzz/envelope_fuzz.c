@@ -1,5 +1,6 @@
-/* qmail-queued's check of an envelope: in one piece and byte by byte it says the same, and what
- * it takes is F sender NUL { T recipient NUL } NUL with addresses of at most 1002 bytes. */
+/* qmail-queued's check of an envelope: in one piece and byte by byte it says the
+ * same, and what it takes is F sender NUL { T recipient NUL } NUL with addresses
+ * of at most 1002 bytes. */
 #include "envelope_check.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* Header fields and address lists: the input is a header; the value of each field is also read
- * as an address list. What was rewritten must be understood again, and stay as it is. */
+/* Header fields and address lists: the input is a header; the value of each field
+ * is also read as an address list. What was rewritten must be understood again,
+ * and stay as it is. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

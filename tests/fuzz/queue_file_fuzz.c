@@ -1,5 +1,5 @@
-/* The reader of queue files: whatever lies in queue/mess or queue/drop must not lead it astray,
- * and what it calls sound must be walkable. */
+/* The reader of queue files: whatever lies in queue/mess or queue/drop must not lead it
+ * astray, and what it calls sound must be walkable. */
 #include "queue_file.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The reader of SMTP replies: any bytes, cut anywhere. The first byte is the size of the pieces. */
+/* The reader of SMTP replies: any bytes, cut into pieces as the first byte says. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

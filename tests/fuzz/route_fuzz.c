@@ -1,5 +1,6 @@
-/* Envelope addresses and reports, as strangers send them: routes, senders of lists, notices.
- * Input: recipient, sender, report, each ended by a newline (the report by the end). */
+/* Envelope addresses and reports, as strangers send them: routes, senders of
+ * lists, notices. Input: recipient, sender, report, each ended by a newline (the
+ * report by the end). */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

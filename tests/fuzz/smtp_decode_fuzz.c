@@ -1,5 +1,5 @@
-/* Fuzz the decoder of DATA against a plain one that looks at one byte at a time. The first byte
- * of the input says how the rest is cut into reads. */
+/* Fuzz the decoder of DATA against a plain one that looks at one byte at a time. The
+ * first byte of the input says how the rest is cut into reads. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct outcome {
     bool has_bare;
 };
 
-/* The rules, word for word: RFC 5321 4.5.2. Decoded bytes count only where nothing is bare. */
+/* The rules, word for word: RFC 5321 4.5.2. Decoded counts only where nothing is bare. */
 static void
 decode_plainly(struct outcome *outcome, const char *text, size_t len)
 {

@@ -1,6 +1,7 @@
-/* Fuzz a whole SMTP session: the input is all that the client says. The code is the real one from
- * the first read to the packet for qmail-queued, which we receive and judge: no message may
- * hold a CR, and there may be no more messages than CRLF.CRLF in the input. */
+/* Fuzz a whole SMTP session: the input is all that the client says. The code is
+ * the real one from the first read to the packet for qmail-queued, which we receive
+ * and judge: no message may hold a CR, and there may be no more messages than
+ * CRLF.CRLF in the input. */
 
 #include <fcntl.h>
 #include <stdint.h>

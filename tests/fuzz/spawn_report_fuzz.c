@@ -1,5 +1,6 @@
-/* What delivery processes may say: first byte 0 to 3 chooses the kind of report, the rest is it. The
- * result is always one string per recipient, with a letter, within its length. */
+/* What delivery processes may say: first byte 0 to 3 chooses the kind of report,
+ * the rest is it. The result is always one string per recipient, with a letter,
+ * within its length. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     } else if (bytes[0] == 1) {
         require(spawn_report_append_local(&report, "p", status, &output));
     } else {
-        /* a packet as handoff_receive leaves it: strings after four bytes, the last one ended */
+        /* as handoff_receive leaves it: strings after four bytes, the last one ended */
         recipients = bytes[1] % 8 + 1;
         require(text_copy_bytes(&packet.packet, "len ", 4) &&
                 text_append_bytes(&packet.packet, output.s, output.len) &&

@@ -13,7 +13,7 @@
 #include "address_list.h"
 #include "text.h"
 
-/* Write each address as "local|host" ("local" without '@'), in the order of the visits. */
+/* Write each address as "local|host" ("local" without '@'), in order of the visits. */
 static bool
 note(void *context, struct mailbox *mailbox)
 {

@@ -175,7 +175,7 @@ prints_nothing_dangerous(void **state)
     assert_quoted("a@c>\r\nDATA", "a@c???DATA");
 }
 
-/* --- the vectors of isemail: tests.xml ------------------------------------------------ */
+/* The vectors of isemail: tests.xml. */
 
 /* Text of <tag> from at on; entities resolved; U+24xx stands for the control byte xx. */
 static bool

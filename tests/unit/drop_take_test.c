@@ -24,7 +24,7 @@ static const struct server_options options = {.client_max = 1};
 static struct drop_take take;
 static pid_t queued;
 
-/* What qmail-queued answers: ids from ID + 1 on. What is queued goes to the file "queued". */
+/* qmail-queued's answers: ids from ID + 1 on. What is queued goes to file "queued". */
 static _Noreturn void
 be_queued(int socket)
 {

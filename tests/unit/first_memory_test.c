@@ -1,5 +1,5 @@
-/* lib/first_memory is compiled for musl only; here its functions get names of their own, and
- * glibc's stand for those of musl. */
+/* lib/first_memory is compiled for musl only; here its functions get names of their own,
+ * and glibc's stand for those of musl. */
 #define FIRST_MEMORY_TEST
 #include <features.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 
 #include "testing.h"
 
-/* A queue that answers each request with these strings, and exits with the number of bytes in
- * the last request (modulo 251); null: it closes the connection. */
+/* A queue that answers each request with these strings, and exits with the number of
+ * bytes in the last request (modulo 251); null: it closes the connection. */
 static pid_t
 start_queue(const char *answer, size_t len, int requests)
 {

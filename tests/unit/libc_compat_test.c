@@ -1,5 +1,5 @@
-/* lib/libc_compat is compiled for musl only; here its functions get names of their own, beside
- * those of glibc. */
+/* lib/libc_compat is compiled for musl only; here its functions get names of their own,
+ * beside those of glibc. */
 #define __memcpy_chk compat_memcpy_chk
 #define __memmove_chk compat_memmove_chk
 #define __memset_chk compat_memset_chk

@@ -76,7 +76,7 @@ plans_the_next_try_by_the_square_of_the_root_of_the_age(void **state)
 {
     (void)state;
     const uint64_t birth = 1700000000;
-    /* the first tries of a message that is never delivered: 400, 1600, 3600 ... seconds */
+    /* first tries of a message that is never delivered: 400, 1600, 3600 ... seconds */
     assert_int_equal(schedule_retry_time(birth, birth, SCHEDULE_SKIP_REMOTE),
                      birth + 400);
     assert_int_equal(schedule_retry_time(birth, birth + 400, SCHEDULE_SKIP_REMOTE),

@@ -9,8 +9,9 @@
 
 #include "smtp_decode.h"
 
-/* Decode text given in pieces of piece bytes, as a slow network brings it. returns whether the
- * end was found; *rest: bytes of text behind it; decoded: what came out, with '\0' */
+/* Decode text given in pieces of piece bytes, as a slow network brings it.
+ * returns whether the end was found; *rest: bytes of text behind it; decoded: what
+ * came out, with '\0' */
 static bool
 decode_in_pieces(struct smtp_decode *decode, const char *text, size_t len, size_t piece,
                  char *decoded, size_t *decoded_len, size_t *rest)

@@ -9,8 +9,9 @@
 #include "testing.h"
 #include "text.h"
 
-/* The spawner runs in a child; we are qmail-send. The delivery program is this program itself,
- * copied to bin/deliver of a temporary home: it reports its process id, or dies for "die". */
+/* The spawner runs in a child; we are qmail-send. The delivery program is this program
+ * itself, copied to bin/deliver of a temporary home: it reports its process id,
+ * or dies for "die". */
 
 enum { PATIENCE_MS = 60000 };
 

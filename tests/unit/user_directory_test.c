@@ -8,8 +8,8 @@
 #include "text.h"
 #include "user_directory.h"
 
-/* These run as root, whose answers are not bent to one user. The helper is this program itself,
- * copied to bin/qmail-getpw of a temporary home. */
+/* These run as root, whose answers are not bent to one user. The helper is this program
+ * itself, copied to bin/qmail-getpw of a temporary home. */
 
 static int
 set_up(void **state)
