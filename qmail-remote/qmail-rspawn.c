@@ -5,7 +5,7 @@
  * stderr  the log
  * env     QMAILHOME: the home. QMAILREMOTE: a program to run in place of
  *         bin/qmail-remote, once per recipient, with its arguments; it gets the whole
- *         environment, while bin/qmail-remote gets PATH, QMAILHOME, QMAILQUEUE and TZ only
+ *         environment, bin/qmail-remote only PATH, QMAILHOME, QMAILQUEUE and TZ
  * files   control/sessions, control/sessionidle, control/sessionsdestination
  * runs    bin/qmail-remote -S     its descriptor 0 a socket
  * exit    0 qmail-send has gone; 100 bad usage; 111 cannot go on (memory, descriptors)
