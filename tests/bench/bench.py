@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import os
 import re
-import subprocess
 import sys
 import time
 
@@ -21,6 +20,7 @@ import load
 import machine
 import neighbour
 import report
+from processes import Peak
 from servers import DOMAIN, REMOTE, SINK_PORT, USER, Pennypost, Postfix
 
 SIZES = {"1K": 1024, "10K": 10240, "1M": 1 << 20}
@@ -33,7 +33,7 @@ SHORT = r"s50-1K-(keep|conn)|s10-1K-keep|s1-1K-keep|s10-1M-keep|out|list|latency
 def measured(server, row, number):
     """Add CPU time per 1000 of number, and the most memory at any time, to row."""
     before = server.cgroup.cpu_seconds()
-    with contextlib.closing(machine.Peak(lambda: {"pss": server.cgroup.pss_bytes()})) as peak:
+    with Peak(lambda: ({}, server.cgroup.pss_bytes())) as peak:
         yield
     row["pss_mb"] = peak.most / 1e6
     server.cgroup.settle()
@@ -188,14 +188,7 @@ def run(options):
 
 def main():
     options = arguments()
-    try:
-        missed, failures = run(options)
-    except machine.NotPossible as error:
-        print(f"bench.py: fatal: {error}", file=sys.stderr)
-        sys.exit(2)
-    except (subprocess.SubprocessError, OSError, TimeoutError) as error:
-        print(f"bench.py: fatal: {error}", file=sys.stderr)
-        sys.exit(1)
+    missed, failures = load.or_exit(lambda: run(options))
     print(f"{missed} goals missed, {failures} runs failed")
     sys.exit(1 if failures else 3 if missed else 0)
 

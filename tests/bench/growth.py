@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import load
-from machine import name_of
+from processes import name_of
 from servers import DOMAIN, USER, Pennypost
 
 DEAD = "dead.test"  # its relay refuses every connection

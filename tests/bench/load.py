@@ -9,12 +9,28 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import time
+
+from machine import NotPossible
 
 # what a server that fails, or a client that gives up, raises
 TROUBLE = (TimeoutError, RuntimeError, OSError, subprocess.SubprocessError)
 IN_MOVED_TO, IN_CREATE = 0x80, 0x100
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def or_exit(work):
+    """Returns what work() does. A failure is said in a sentence: exit 2 where this machine cannot
+    run it, else 1."""
+    try:
+        return work()
+    except NotPossible as error:
+        code, sentence = 2, error
+    except TROUBLE as error:
+        code, sentence = 1, error
+    print(f"{os.path.basename(sys.argv[0])}: fatal: {sentence}", file=sys.stderr)
+    sys.exit(code)
 
 
 class Maildir:

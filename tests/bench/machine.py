@@ -11,8 +11,11 @@ import re
 import signal
 import struct
 import subprocess
-import threading
+import sys
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from processes import memory_of, name_of, private_bytes  # noqa: E402
 
 EXT4_IOC_CHECKPOINT = 0x4004662B  # <linux/ext4.h>, 5.14
 
@@ -115,12 +118,12 @@ class Cgroup:
         return sum(memory_of(pid, "Pss") for pid in self.pids())
 
     def private_by_name(self):
-        """{process name: bytes that no other process shares}"""
+        """{process name: bytes that no other process shares}, and their sum"""
         sizes = {}
         for pid in self.pids():
             name = name_of(pid)
             sizes[name] = sizes.get(name, 0) + private_bytes(pid)
-        return sizes
+        return sizes, sum(sizes.values())
 
     def settle(self, limit_s=30):
         """Wait until the group uses (nearly) no CPU any more."""
@@ -144,56 +147,6 @@ class Cgroup:
                     return
                 time.sleep(0.1)
         raise RuntimeError(f"processes left in {self.path}: {self.pids()}")
-
-
-class Peak:
-    """Calls look() again and again until close(), and keeps the largest sum and, by name, the
-    largest of each value of what it returns: a dict. It takes at most a fiftieth of the time, so
-    that a server with many processes is not slowed down by being looked at."""
-    SHARE, PAUSE_S = 50, 0.1
-
-    def __init__(self, look):
-        self.look, self.sizes, self.most, self.over = look, {}, 0, threading.Event()
-        self.thread = threading.Thread(target=self.watch)
-        self.thread.start()
-
-    def watch(self):
-        pause = self.PAUSE_S / 5
-        while not self.over.wait(pause):
-            start = time.monotonic()
-            now = self.look()
-            self.most = max(self.most, sum(now.values()))
-            for name, size in now.items():
-                self.sizes[name] = max(self.sizes.get(name, 0), size)
-            pause = max(self.PAUSE_S, (time.monotonic() - start) * self.SHARE)
-
-    def close(self):
-        self.over.set()
-        self.thread.join()
-
-
-def memory_of(pid, field):
-    """A field of /proc/PID/smaps_rollup in bytes (Pss, Private_Clean, Private_Dirty); 0 if it is
-    gone."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            found = re.search(rf"^{field}:\s+(\d+)", file.read(), re.M)
-        return int(found[1]) * 1024 if found else 0
-    except OSError:
-        return 0
-
-
-def private_bytes(pid):
-    """Memory that no other process shares."""
-    return memory_of(pid, "Private_Clean") + memory_of(pid, "Private_Dirty")
-
-
-def name_of(pid):
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def mount_of(path):

@@ -20,7 +20,7 @@ import chart
 import load
 import machine
 from growth import Growing, fill_queue, queue_stat
-from machine import private_bytes
+from processes import Peak, private_bytes
 from servers import REMOTE, SINK_PORT, USER
 
 COUNTS, SHORT_COUNTS = (1000, 10000, 100000, 1000000), (1000, 10000)
@@ -59,7 +59,7 @@ def measure_start(server, count):
     known, _, seconds = queue_stat(server.folder)
     row["known"], row["qstat_ms"] = known, seconds * 1000
     row["send_bytes"] = private_bytes(server.sender())
-    row["all_bytes"] = sum(server.cgroup.private_by_name().values())
+    row["all_bytes"] = server.cgroup.private_by_name()[1]
     return row
 
 
@@ -100,13 +100,13 @@ def run_sessions(server, numbers):
     rows = []
     for number in numbers:
         server.cgroup.settle()
-        before = sum(server.cgroup.private_by_name().values())
+        before = server.cgroup.private_by_name()[1]
         clients = []
         try:
             for _ in range(number):
                 clients.append(load.Client(server.port))
             server.cgroup.settle()
-            after = sum(server.cgroup.private_by_name().values())
+            after = server.cgroup.private_by_name()[1]
             times = []
             for _ in range(LATENCY_COUNT):
                 start = time.monotonic()
@@ -130,7 +130,7 @@ def run_lists(server, numbers):
     for number in numbers:
         server.cgroup.settle()
         with contextlib.closing(load.Sink(SINK_PORT, dump=True)) as sink, \
-                contextlib.closing(machine.Peak(server.cgroup.private_by_name)) as peak:
+                Peak(server.cgroup.private_by_name) as peak:
             start = time.monotonic()
             load.smtp_source(server.port, f"{USER}@{REMOTE}", (1, 10240, 1, False), number)
             accepted = time.monotonic() - start
@@ -327,14 +327,7 @@ def run(options):
 
 def main():
     options = arguments()
-    try:
-        missed, failures = run(options)
-    except machine.NotPossible as error:
-        print(f"scale.py: fatal: {error}", file=sys.stderr)
-        sys.exit(2)
-    except load.TROUBLE as error:
-        print(f"scale.py: fatal: {error}", file=sys.stderr)
-        sys.exit(1)
+    missed, failures = load.or_exit(lambda: run(options))
     print(f"\nwrote scale.json and scale.svg; {missed} goals missed, {failures} parts failed")
     sys.exit(1 if failures else 3 if missed else 0)
 

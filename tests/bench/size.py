@@ -24,7 +24,7 @@ import time
 import load
 import machine
 from growth import LOCAL, SOURCE, Growing
-from machine import name_of, private_bytes
+from processes import name_of, private_bytes
 from servers import REMOTE, SINK_PORT, USER
 
 LIMIT_BYTES = 5 << 20
@@ -172,16 +172,9 @@ def arguments():
 
 def main():
     options = arguments()
-    try:
-        waiting, idle = measure(options)
-        rows = [measure_program(name, path, os.path.join(SOURCE, options.bin))
-                for name, path in sorted(sources_of_programs().items())]
-    except machine.NotPossible as error:
-        print(f"size.py: fatal: {error}", file=sys.stderr)
-        sys.exit(2)
-    except load.TROUBLE as error:
-        print(f"size.py: fatal: {error}", file=sys.stderr)
-        sys.exit(1)
+    waiting, idle = load.or_exit(lambda: measure(options))
+    rows = load.or_exit(lambda: [measure_program(name, path, os.path.join(SOURCE, options.bin))
+                                 for name, path in sorted(sources_of_programs().items())])
     by_name = {}
     for name, _, size in idle:
         by_name.setdefault(name, []).append(size)

@@ -6,7 +6,7 @@ import time
 
 import greedy
 import shortage
-from watch import MIB, Cgroup, Watch
+from watch import MIB, Cgroup, peak_of
 from world import Skipped, Tally, World
 
 ONE_BYTES = 64 * MIB  # what one process may ever take, recipients by the 100,000 included
@@ -28,17 +28,17 @@ def find_memory_group(one):
         return None
 
 
-def measure(name, tally, watch):
+def measure(name, tally, peak):
     limit = MORE_BYTES.get(name, ALL_BYTES)
-    for program, size in watch.peak.items():
+    for program, size in peak.sizes.items():
         if size > ONE_BYTES:
             tally.fault(name, f"{program} took {size // 1024} KiB")
-    if limit and watch.sum > limit:
-        tally.fault(name, f"all together took {watch.sum // 1024} KiB")
-    if not watch.peak:
+    if limit and peak.most > limit:
+        tally.fault(name, f"all together took {peak.most // 1024} KiB")
+    if not peak.sizes:
         tally.fault(name, "nothing was measured")
-    sizes = ", ".join(f"{program} {size // 1024}" for program, size in sorted(watch.peak.items()))
-    return f"all {watch.sum / MIB:.1f} MiB; KiB: {sizes}"
+    sizes = ", ".join(f"{program} {size // 1024}" for program, size in sorted(peak.sizes.items()))
+    return f"all {peak.most / MIB:.1f} MiB; KiB: {sizes}"
 
 
 def try_case(name, case, tallies):
@@ -57,10 +57,10 @@ def try_case(name, case, tallies):
 
 
 def run_case(world, group, is_short, name, tally):
-    with Watch(world.one, group) as watch:
+    with peak_of(world.one, group) as peak:
         CASES[name](world, tally, is_short)
     world.forget()
-    return measure(name, tally, watch)
+    return measure(name, tally, peak)
 
 
 def run_home(programs, is_short, name, tally):

@@ -10,7 +10,8 @@ from pathlib import Path
 from cut import Disk, probe
 from greedy import honest
 from instance import SERVICES, remove_tree, run, wait_for
-from watch import Cgroup, Watch, status
+from processes import fields_of
+from watch import Cgroup, peak_of
 from world import Skipped, World
 
 SIZES = (300, 5000, 60_000, 400_000)
@@ -32,7 +33,7 @@ class NoProcesses:
 
     def set(self, pid, number):
         # what is not root's can be changed by its own account, without any capability
-        uid, gid = map(int, status(pid, "Uid", "Gid"))
+        uid, gid = map(int, fields_of(pid, "status", "Uid", "Gid"))
         run("prlimit", f"--pid={pid}", f"--nproc={number}:", user=uid, group=gid, extra_groups=[])
 
     def __enter__(self):
@@ -107,7 +108,7 @@ def no_flusher(world, tally, is_short):
 
 
 def parent_of(pid):
-    return int(status(pid, "PPid")[0])
+    return int(fields_of(pid, "status", "PPid")[0])
 
 
 def full_process_table(world, tally, is_short):
@@ -269,10 +270,10 @@ def full_home(programs, tally, is_short, takes_inodes):
             script = world.one.home / f"service/{service}/log/run"
             script.write_text(script.read_text().replace(" n20 s5000000 ", " n3 s100000 "))
         world.one.start()
-        with Watch(world.one, None) as watch:
+        with peak_of(world.one, None) as peak:
             filler = Filler(disk.folder / "filler", takes_inodes)
             fill_and_free(world, tally, case, filler, 2 if is_short else 30)
-        return watch
+        return peak
     finally:
         if world:
             world.close()

@@ -12,6 +12,7 @@ import threading
 import time
 
 from instance import PATIENCE
+from processes import tracer_of
 
 SCRIPT = """#!/bin/sh
 if [ -e {armed}/{name} ] && /bin/mv {armed}/{name} {armed}/{name}.now 2>/dev/null; then
@@ -141,15 +142,15 @@ class Hunt(threading.Thread):
             pass
 
     def hand_over(self, pid):
-        both = tracer(pid)
+        both = tracer_of(pid)
         if both:
             os.kill(both, signal.SIGTERM)  # it lets go of all
-        while tracer(pid):
+        while tracer_of(pid):
             time.sleep(0.002)
         self.strace = subprocess.Popen(
             ["strace", "-b", "execve", "-o", self.trap.child_trace, *self.options.split(), "-p", str(pid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not tracer(pid) and self.strace.poll() is None:
+        while not tracer_of(pid) and self.strace.poll() is None:
             time.sleep(0.002)
         for child in {pid, *stopped(self.trap.main_trace()), *forks(self.trap.main_trace())}:
             self.release(child)
@@ -160,15 +161,6 @@ class Hunt(threading.Thread):
         if self.strace:
             self.strace.terminate()
             self.strace.wait()
-
-
-def tracer(pid):
-    """Who traces a process: a process id, or 0."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            return int(re.search(r"^TracerPid:\s*(\d+)", status.read(), re.M)[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
 
 
 def stopped(trace):

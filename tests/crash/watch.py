@@ -1,9 +1,9 @@
 """What an instance takes of the machine: memory, with what lies in memfds. Cgroups, where they can be had."""
+import functools
 import os
-import re
-import threading
 from pathlib import Path
 
+from processes import Peak, fields_of
 from world import Skipped
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -58,16 +58,6 @@ class Cgroup:
         self.path.rmdir()
 
 
-def status(pid, *fields):
-    """Values of /proc/PID/status, None for what is not there."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return [None] * len(fields)
-    found = [re.search(rf"^{field}:\s+(\S+)", text, re.M) for field in fields]
-    return [match and match[1] for match in found]
-
-
 def memfds(pid):
     """{inode: bytes} of the memfds that a process holds."""
     found = {}
@@ -81,41 +71,23 @@ def memfds(pid):
     return found
 
 
-class Watch(threading.Thread):
-    """The largest private memory of one process of each program, and of all together, in bytes.
+def look(one, group):
+    """{program: private memory of its largest process}, and what all take together, in bytes. group: a
+    Cgroup, or None: then the processes are added up, with the memfds that they hold."""
+    total, held, sizes = 0, {}, {}
+    for pid in group.pids() if group else one.processes():
+        name, size = fields_of(pid, "status", "Name", "RssAnon")
+        if not size:
+            continue
+        size = int(size) * 1024
+        total += size
+        if name.startswith(("qmail", "tcpserver", "s6-log")):
+            sizes[name] = max(sizes.get(name, 0), size)
+        if not group:
+            held.update(memfds(pid))
+    return sizes, group.memory() if group else total + sum(held.values())
 
-    Ten times a second: what comes and goes between is not seen. group: a Cgroup, or None: then the
-    processes are added up, with the memfds that they hold."""
 
-    def __init__(self, one, group):
-        super().__init__(daemon=True)
-        self.one, self.group = one, group
-        self.peak, self.sum, self.is_over = {}, 0, threading.Event()
-
-    def look(self):
-        total, held = 0, {}
-        for pid in self.group.pids() if self.group else self.one.processes():
-            name, size = status(pid, "Name", "RssAnon")
-            if not size:
-                continue
-            size = int(size) * 1024
-            total += size
-            if name.startswith(("qmail", "tcpserver", "s6-log")):
-                self.peak[name] = max(self.peak.get(name, 0), size)
-            if not self.group:
-                held.update(memfds(pid))
-        self.sum = max(self.sum, self.group.memory() if self.group else total + sum(held.values()))
-
-    def run(self):
-        while not self.is_over.wait(0.1):
-            self.look()
-
-    def __enter__(self):
-        self.look()
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.join()
-        self.look()
+def peak_of(one, group):
+    """Ten times a second: what comes and goes between is not seen."""
+    return Peak(functools.partial(look, one, group), rest=0)

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from conftest import PATIENCE, SAN, public_folder, remove_tree, wait_for
-
+from processes import children_of, tracer_of
 
 OWNER, STRANGER = 4243, 4244
 MESSAGE = b"Subject: x\n\nhello\n"
@@ -145,8 +145,7 @@ class Queue:
         return self.home / f"queue/mess/{(int(answer[1]) >> 24) % 23}/{answer[1]}"
 
     def children(self):
-        return [int(p) for p in
-                open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()]
+        return children_of(self.process.pid)
 
     def flusher(self):
         return self.children()[0]  # forked first, and the oldest child comes first
@@ -185,8 +184,7 @@ class Injected:
         self.process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
-        wait_for(lambda: f"TracerPid:\t{self.process.pid}\n"
-                 in open(f"/proc/{self.pid}/status").read(), "strace")
+        wait_for(lambda: tracer_of(self.pid) == self.process.pid, "strace")
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGINT)

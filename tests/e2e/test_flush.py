@@ -2,6 +2,7 @@
 import subprocess
 
 from conftest import run, wait_for
+from processes import tracer_of
 
 MESSAGES = 200
 
@@ -20,8 +21,7 @@ def test_file_by_file_means_an_fsync_for_each_message(make_instance, tmp_path):
     pids = [option for pid in one.processes("qmail-queued") for option in ("-p", str(pid))]
     with subprocess.Popen(["strace", "-q", "-e", "trace=fsync,fdatasync,syncfs", "-o", trace, *pids],
                           stderr=subprocess.PIPE, text=True) as strace:
-        wait_for(lambda: all(f"TracerPid:\t{strace.pid}" in open(f"/proc/{pid}/status").read()
-                             for pid in pids[1::2]), "strace")
+        wait_for(lambda: all(tracer_of(pid) == strace.pid for pid in pids[1::2]), "strace")
         load(one)
         one.wait_mail("alice", MESSAGES)
         strace.terminate()

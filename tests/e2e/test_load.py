@@ -1,50 +1,34 @@
 """50 parallel sessions, 5,000 messages."""
 import re
 import subprocess
-from pathlib import Path
 
 from conftest import PATIENCE, SAN, run, wait_for
+from processes import Peak, memory_of, name_of, tracer_of
 
 SESSIONS, MESSAGES = 50, 1000 if SAN else 5000
 
 
-def pss_kib(pid):
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return int(re.search(r"^Pss: +(\d+)", text, re.M).group(1))
+def pss_of(one):
+    """{process name: bytes}, and their sum"""
+    sizes = {}
+    for pid in one.processes():
+        name = name_of(pid)
+        sizes[name] = sizes.get(name, 0) + memory_of(pid, "Pss")
+    return sizes, sum(sizes.values())
 
 
 def test_fifty_sessions_deliver_five_thousand_messages(make_instance, capsys):
     """All messages are delivered; memory of all daemons is printed."""
     one = make_instance()
-    peak = {}
-    source = subprocess.Popen(
-        ["smtp-source", "-d", "-s", str(SESSIONS), "-m", str(MESSAGES), "-l", "1024", "-f",
-         "s@remote.example", "-t", "alice@me.example", f"{one.ip}:{one.port}"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while source.poll() is None:
-        now = {}
-        for pid in one.processes():
-            try:
-                name = Path(f"/proc/{pid}/comm").read_text().strip()
-            except OSError:
-                continue
-            now[name] = now.get(name, 0) + pss_kib(pid)
-        for name, size in now.items():
-            peak[name] = max(peak.get(name, 0), size)
-        try:
-            source.wait(0.3)
-        except subprocess.TimeoutExpired:
-            pass
-    assert source.returncode == 0, source.stdout.read()
+    with Peak(lambda: pss_of(one)) as peak:
+        run("smtp-source", "-d", "-s", SESSIONS, "-m", MESSAGES, "-l", "1024", "-f", "s@remote.example",
+            "-t", "alice@me.example", f"{one.ip}:{one.port}", timeout=PATIENCE * 5)
     new = one.user_home("alice") / "Maildir/new"
     wait_for(lambda: sum(1 for _ in new.iterdir()) == MESSAGES, f"{MESSAGES} messages", PATIENCE * 3)
     one.wait_empty()
     with capsys.disabled():
-        sizes = ", ".join(f"{name} {size}" for name, size in sorted(peak.items()))
-        print(f"\npeak memory (PSS, KiB): {sizes}; all {sum(peak.values())}")
+        sizes = ", ".join(f"{name} {size >> 10}" for name, size in sorted(peak.sizes.items()))
+        print(f"\npeak memory (PSS, KiB): {sizes}; all {peak.most >> 10}")
 
 
 def test_every_queued_id_has_its_end(make_instance):
@@ -69,8 +53,7 @@ def test_no_exec_per_message(make_instance, tmp_path):
     tracer = subprocess.Popen(
         ["strace", "-f", "-q", "-e", "trace=execve", "-e", "signal=none", "-o", str(trace)]
         + [word for pid in roots for word in ("-p", str(pid))], stderr=subprocess.PIPE)
-    wait_for(lambda: all("TracerPid:\t0" not in Path(f"/proc/{p}/status").read_text() for p in roots),
-             "strace")
+    wait_for(lambda: all(map(tracer_of, roots)), "strace")
     run("smtp-source", "-d", "-s", "20", "-m", "500", "-f", "s@remote.example", "-t",
         "alice@me.example", f"{one.ip}:{one.port}", timeout=PATIENCE * 3)
     one.wait_empty()

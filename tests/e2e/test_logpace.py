@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, run, wait_for
+from processes import children_of
 
 LOGGER = "service/qmail-smtpd/log"
 
@@ -146,7 +147,7 @@ def test_a_logger_that_ends_unasked(pacer):
         if "sleep" in script:
             closed = os.path.join(f"/proc/{child.pid}/cwd", "closed")
             wait_for(lambda: os.path.exists(closed), "a closed pipe")
-            (logger,) = children(child.pid)
+            (logger,) = children_of(child.pid)
             os.write(writer, b"line\n")
         said = child.stderr.readline()
         assert child.wait(PATIENCE) == 111 and word in said, said
@@ -155,11 +156,6 @@ def test_a_logger_that_ends_unasked(pacer):
             assert os.read(reader, 100) == b"line\n"
         os.close(writer)
         os.close(reader)
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(word) for word in file.read().split()]
 
 
 def test_usage(pacer):
@@ -304,7 +300,7 @@ def test_a_killed_logger_comes_back(instance, victim):
     """KILL of s6-log or of qmail-logpace: the service comes back, and what was not yet passed on appears."""
     feed = Feed(instance, "kill-" + victim)
     pid = the_pacer(instance)
-    (logger,) = children(pid)
+    (logger,) = children_of(pid)
     os.kill(pid, signal.SIGSTOP)  # what is written now is not passed on
     wait_for(lambda: state_of(pid) == "T", "the pacer to stop")
     feed.write(1000)
@@ -328,8 +324,8 @@ def test_term_to_s6_log_itself_does_not_end_it(instance):
     """Only the end of its input ends s6-log: a TERM to all processes loses no line."""
     feed = Feed(instance, "stray")
     pid = the_pacer(instance)
-    (logger,) = children(pid)
+    (logger,) = children_of(pid)
     os.kill(logger, signal.SIGTERM)
     feed.write(1000)
     feed.check()
-    assert children(pid) == [logger]
+    assert children_of(pid) == [logger]

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from conftest import PATIENCE, wait_for
+from processes import tracer_of
 from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, parse
 
 FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
@@ -54,9 +55,7 @@ class Keeper:
         self.strace = subprocess.Popen(["strace", "-q", "-y", "-o", str(self.path), *options,
                                         "-p", str(self.pid)],
                                        stderr=subprocess.DEVNULL)
-        wait_for(lambda: self.has_ended()
-                 or f"TracerPid:\t{self.strace.pid}\n" in read(f"/proc/{self.pid}/status"),
-                 "strace")
+        wait_for(lambda: self.has_ended() or tracer_of(self.pid) == self.strace.pid, "strace")
         os.close(lock)
 
     def trace(self):

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from conftest import PATIENCE, SAN, run, wait_for
+from processes import tracer_of
 
 
 def executed_programs(one, work):
@@ -17,10 +18,7 @@ def executed_programs(one, work):
     argv = ["strace", "-f", "-q", "-e", "trace=execve", "-c", "-o", str(output)]
     tracer = subprocess.Popen([*argv, *[a for pid in pids for a in ("-p", str(pid))]],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def traced():
-        return all("TracerPid:\t0" not in open(f"/proc/{pid}/status").read() for pid in pids)
-    wait_for(traced, "strace")
+    wait_for(lambda: all(map(tracer_of, pids)), "strace")
     work()
     tracer.send_signal(signal.SIGINT)
     tracer.wait(PATIENCE)
