@@ -20,6 +20,10 @@ SINGLE_UID = 4242
 TUNNELS = set("tunl0 gre0 gretap0 erspan0 sit0 ip6tnl0 ip6gre0 ip_vti0 ip6_vti0".split())
 
 
+class NotPossible(Exception):
+    """This machine cannot run it; the text says in one sentence what is missing."""
+
+
 def wait_for(condition, what="event", patience=None):
     """Call condition until it gives something true, and return that. what: a text, or a function."""
     deadline = time.monotonic() + (patience or PATIENCE)

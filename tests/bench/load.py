@@ -15,7 +15,7 @@ import time
 from machine import NotPossible
 
 # what a server that fails, or a client that gives up, raises
-TROUBLE = (TimeoutError, RuntimeError, OSError, subprocess.SubprocessError)
+TROUBLE = (AssertionError, TimeoutError, RuntimeError, OSError, subprocess.SubprocessError)
 IN_MOVED_TO, IN_CREATE = 0x80, 0x100
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -1,27 +1,20 @@
 """What the benchmarks need of the machine: cgroups that count CPU time, a journalled file
 system, memory figures from /proc."""
-import atexit
 import contextlib
 import errno
-import fcntl
 import glob
 import os
 import platform
 import re
 import signal
-import struct
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from instance import NotPossible  # noqa: E402
+from loop_disk import LoopDisk, NoLoopDevice  # noqa: E402
 from processes import memory_of, name_of, private_bytes  # noqa: E402
-
-EXT4_IOC_CHECKPOINT = 0x4004662B  # <linux/ext4.h>, 5.14
-
-
-class NotPossible(Exception):
-    """The machine cannot run this; the text says in one sentence what is missing."""
 
 
 def mounts():
@@ -168,58 +161,11 @@ def has_journal(path):
     return kind in ("ext3", "ext4") and bool(glob.glob(f"/proc/fs/jbd2/{name}-*"))
 
 
-class LoopFileSystem:
-    """An ext4 in a file, mounted at path. When the last user is gone, killed or not, the loop
-    device frees itself."""
-
-    def __init__(self, path, size_mb, mkfs_options=()):
-        self.path, self.image = path, path.rstrip("/") + ".img"
-        atexit.register(self.remove_image)
-        subprocess.run(["truncate", "-s", f"{size_mb}M", self.image], check=True)
-        subprocess.run(["mkfs.ext4", "-q", "-F", *mkfs_options, self.image], check=True)
-        self.mount()
-
-    def mount(self):
-        loop = self.try_to(["losetup", "-f", "--show", "--direct-io=on", self.image])
-        try:
-            self.try_to(["mount", loop, self.path])
-        finally:
-            subprocess.run(["losetup", "-d", loop], check=True)  # as soon as nothing uses it
-
-    @staticmethod
-    def try_to(command):
-        """returns what it has printed; a container may have loop devices, and not let us use them"""
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise NotPossible("needs a loop device for a file system with a journal: "
-                              + done.stderr.strip())
-        return done.stdout.strip()
-
-    def settle(self):
-        """Everything is written, and the journal empty: what was done before costs nothing
-        later."""
-        os.sync()
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(folder, EXT4_IOC_CHECKPOINT, struct.pack("I", 0))
-        except OSError as error:
-            if error.errno not in (errno.ENOTTY, errno.EOPNOTSUPP):  # Linux before 5.14
-                raise
-        finally:
-            os.close(folder)
-
-    def remount(self):
-        """As after a reboot: nothing of it is in memory."""
-        subprocess.run(["umount", self.path], check=True)
-        self.mount()
-
-    def remove_image(self):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.image)
-
-    def undo(self):
-        subprocess.run(["umount", "-l", self.path], check=False)
-        self.remove_image()
+def loop_disk(path, size_mb, more=()):
+    try:
+        return LoopDisk(path, size_mb, more=more)
+    except NoLoopDevice as error:
+        raise NotPossible(f"needs a loop device for a file system with a journal: {error}") from None
 
 
 def journalled_directory(path, size_mb=6144):
@@ -228,4 +174,4 @@ def journalled_directory(path, size_mb=6144):
     os.makedirs(path, exist_ok=True)
     if has_journal(path):
         return mount_of(path)[2], lambda: None
-    return "ext4 in a loop-mounted file", LoopFileSystem(path, size_mb).undo
+    return "ext4 in a loop-mounted file", loop_disk(path, size_mb).close

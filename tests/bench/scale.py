@@ -20,6 +20,7 @@ import chart
 import load
 import machine
 from growth import Growing, fill_queue, queue_stat
+from loop_disk import EXT4_AT_ONCE
 from processes import Peak, private_bytes
 from servers import REMOTE, SINK_PORT, USER
 
@@ -306,8 +307,7 @@ def run(options):
     about = machine.about(short=options.short)
     server, results, failures = None, {}, 0
     # a million files of one block and one inode each
-    disk = machine.LoopFileSystem(
-        options.dir, size_mb, ("-i", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"))
+    disk = machine.loop_disk(options.dir, size_mb, ("-i", "4096", *EXT4_AT_ONCE))
     try:
         server = Growing(options.dir)
         failures = run_parts(server, options, disk, results)
@@ -318,7 +318,7 @@ def run(options):
         finally:
             if server:
                 server.stop()
-            disk.undo()
+            disk.close()
     missed = [] if options.short else missed_goals(results)
     for sentence in missed:
         print(f"MISSED: {sentence}")

@@ -6,8 +6,9 @@ import time
 
 import greedy
 import shortage
+from instance import NotPossible
 from watch import MIB, Cgroup, peak_of
-from world import Skipped, Tally, World
+from world import Tally, World
 
 ONE_BYTES = 64 * MIB  # what one process may ever take, recipients by the 100,000 included
 ALL_BYTES = 128 * MIB  # what all of them may take together, with what lies in memfds
@@ -23,7 +24,7 @@ MORE_BYTES = {"slow_clients": 512 * MIB, "greedy_program": None, "fork_bomb": No
 def find_memory_group(one):
     try:
         return Cgroup("memory", one)
-    except Skipped as reason:
+    except NotPossible as reason:
         print(f"  {reason}: memory is counted by process", flush=True)
         return None
 
@@ -46,7 +47,7 @@ def try_case(name, case, tallies):
     tally, began, words = Tally(f"abuse: {name}"), time.monotonic(), ""
     try:
         words = case(tally) or ""
-    except Skipped as reason:
+    except NotPossible as reason:
         print(f"skipped {name}: {reason}", flush=True)
         return
     except (AssertionError, OSError, subprocess.SubprocessError) as error:

@@ -19,8 +19,8 @@ import power  # noqa: E402
 import syscalls  # noqa: E402
 import torn  # noqa: E402
 import twice  # noqa: E402
-from world import DETAILS, Skipped  # noqa: E402
-from instance import install_programs, remove_tree, require_own_network  # noqa: E402
+from world import DETAILS  # noqa: E402
+from instance import NotPossible, install_programs, remove_tree, require_own_network  # noqa: E402
 
 PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cut": cut.real_cut,
          "torn": torn.torn, "twice": twice.twice, "abuse": abuse.abuse}
@@ -76,7 +76,7 @@ def main():
         for name, extra in options.parts:
             try:
                 good &= report(name, PARTS[name](programs, options.short, *extra))
-            except Skipped as reason:
+            except NotPossible as reason:
                 print(f"skipped {name}: {reason}", flush=True)
     finally:
         remove_tree(programs)

@@ -1,75 +1,37 @@
 """Part 3, for real: a file system on a loop device is shut down in the middle of its work, and used again."""
-import fcntl
 import os
 import random
 import signal
 import smtplib
-import struct
 import threading
 import time
 from pathlib import Path
 
-from instance import Instance, remove_tree, run, wait_for
+from instance import Instance, NotPossible, remove_tree, wait_for
 from letters import SENDER, Letters
-from world import Skipped, Tally, World
+from loop_disk import EXT4_AT_ONCE, LoopDisk
+from world import Tally, World
 
 CLIENTS = 6
-# _IOR('X', 125, __u32), for ext4 and xfs; nothing more is written, not even what the journal has in memory
-SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 SIZES = (100, 3000, 60_000)
-SIZE_MIB = {"ext4": 128, "xfs": 320}
-MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
-        "xfs": ("mkfs.xfs", "-q", "-f")}
+SIZE_MB = {"ext4": 128, "xfs": 320}
 # How soon the file system writes without being told to, and in which order.
 ROUNDS = (("ext4", "data=ordered,commit=300"), ("ext4", "data=writeback,commit=1"),
           ("ext4", "data=ordered,commit=1"), ("ext4", "data=writeback,commit=300"), ("xfs", "defaults"))
 
 
-class Disk:
-    """A file system in a file. Direct I/O: the file holds what the file system has written, no more."""
-
-    def __init__(self, folder, kind, options, size_mib=None, more=()):
-        self.folder, self.kind, self.options, self.device = folder / "mount", kind, options, None
-        self.folder.mkdir(exist_ok=True)
-        image = folder / "image"
-        with open(image, "wb") as file:
-            file.truncate((size_mib or SIZE_MIB[kind]) << 20)
-        run(*MAKE[kind], *more, image)
-        self.device = run("losetup", "--find", "--show", "--direct-io=on", image).stdout.strip()
-        try:
-            self.mount()
-        except AssertionError:
-            self.close()
-            raise
-
-    def mount(self):
-        run("mount", "-t", self.kind, "-o", self.options, self.device, self.folder)
-
-    def cut(self):
-        """From now on nothing reaches the device; whoever writes or flushes gets EIO."""
-        fd = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(fd)
-
-    def recover(self):
-        """Mount it anew: the journal is replayed."""
-        wait_for(lambda: run("umount", self.folder, check=False).returncode == 0, "the end of the old mount")
-        self.mount()
-
-    def close(self):
-        run("umount", "-l", self.folder, check=False)
-        run("losetup", "-d", self.device, check=False)
+def new_disk(folder, kind, options, size_mb=None, more=()):
+    at_once = EXT4_AT_ONCE if kind == "ext4" else ()
+    return LoopDisk(folder / "mount", size_mb or SIZE_MB[kind], kind, options, (*at_once, *more))
 
 
 def probe(folder, kind, options):
     """returns why such a cut cannot be made here, or None; whatever fails later is a fault."""
     try:
-        disk = Disk(folder, kind, options)
+        disk = new_disk(folder, kind, options)
         try:
             disk.cut()
-            disk.recover()
+            disk.remount()
         finally:
             disk.close()
     except (AssertionError, OSError) as error:
@@ -130,17 +92,17 @@ def one_cut(disk, world, letters, chance):
 
 
 def start_again(programs, disk, world, letters):
-    disk.recover()
+    disk.remount()
     world.one = letters.one = Instance(programs, folder=world.one.folder)
     world.one.start()
 
 
 def one_round(programs, folder, tally, cuts, disk_options, chance):
     """A fresh file system, and some cuts one after the other; every other time one more while it recovers."""
-    disk = Disk(folder, *disk_options)
+    disk = new_disk(folder, *disk_options)
     world = letters = None
     try:
-        world = World(programs, start=False, limits=True, folder=disk.folder / "instance")
+        world = World(programs, start=False, limits=True, folder=disk.path / "instance")
         letters = Letters(world.one)
         os.sync()  # a system that was set up a while ago
         world.one.start()
@@ -179,7 +141,7 @@ def real_cut(programs, is_short, names=None):
         for kind, options in ROUNDS[:1] if is_short else ROUNDS:
             why = probe(folder, kind, options)
             if why and kind == ROUNDS[0][0]:
-                raise Skipped(why)
+                raise NotPossible(why)
             if why:
                 print(f"  left out: {why}", flush=True)
             else:

@@ -7,12 +7,12 @@ import threading
 import time
 from pathlib import Path
 
-from cut import Disk, probe
+from cut import new_disk, probe
 from greedy import honest
-from instance import SERVICES, remove_tree, run, wait_for
+from instance import SERVICES, NotPossible, remove_tree, run, wait_for
 from processes import fields_of
 from watch import Cgroup, peak_of
-from world import Skipped, World
+from world import World
 
 SIZES = (300, 5000, 60_000, 400_000)
 LARGE = 3_000_000  # more than is kept in memory
@@ -262,16 +262,16 @@ def full_home(programs, tally, is_short, takes_inodes):
     try:
         why = probe(folder, "ext4", "data=ordered")
         if why:
-            raise Skipped(why)
-        disk = Disk(folder, "ext4", "data=ordered", HOME_MIB,
-                    ("-m", "0", *(("-N", str(INODES)) if takes_inodes else ())))
-        world = World(programs, start=False, limits=True, folder=disk.folder / "instance")
+            raise NotPossible(why)
+        disk = new_disk(folder, "ext4", "data=ordered", HOME_MIB,
+                        ("-m", "0", *(("-N", str(INODES)) if takes_inodes else ())))
+        world = World(programs, start=False, limits=True, folder=disk.path / "instance")
         for service in SERVICES:  # small logs for a small disk
             script = world.one.home / f"service/{service}/log/run"
             script.write_text(script.read_text().replace(" n20 s5000000 ", " n3 s100000 "))
         world.one.start()
         with peak_of(world.one, None) as peak:
-            filler = Filler(disk.folder / "filler", takes_inodes)
+            filler = Filler(disk.path / "filler", takes_inodes)
             fill_and_free(world, tally, case, filler, 2 if is_short else 30)
         return peak
     finally:

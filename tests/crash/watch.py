@@ -3,8 +3,8 @@ import functools
 import os
 from pathlib import Path
 
+from instance import NotPossible
 from processes import Peak, fields_of
-from world import Skipped
 
 CGROUPS = Path("/sys/fs/cgroup")
 MIB = 1 << 20
@@ -22,14 +22,14 @@ class Cgroup:
             except OSError:
                 given = []
             if controller not in given:
-                raise Skipped(f"no cgroup with {controller}")
+                raise NotPossible(f"no cgroup with {controller}")
         self.path = root / f"pennypost-crash-{os.getpid()}"
         try:
             self.path.mkdir(exist_ok=True)
             for pid in one.processes():
                 self.add(pid)
         except OSError as error:
-            raise Skipped(f"no cgroup with {controller}: {error}") from error
+            raise NotPossible(f"no cgroup with {controller}: {error}") from error
 
     def add(self, pid):
         try:

@@ -28,10 +28,6 @@ class Sent:
         self.is_hung = False  # no answer at all
 
 
-class Skipped(Exception):
-    """This machine cannot run a part; says why. Nothing else may be passed over like this."""
-
-
 class Tally:
     """What a series of cases came to."""
 
