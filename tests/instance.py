@@ -71,6 +71,7 @@ class Instance:
         if SAN:
             self.env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
         self.scanner = None
+        self.killed = {}  # pid: name, until wait_ready()
         self.users = {}
         if self.home.exists():  # somebody's folder, that was an instance before
             self.users = {name: (number, number, self.folder / "users" / name)
@@ -172,17 +173,33 @@ class Instance:
     def qmailctl(self, *argv, **options):
         return self.bin("qmailctl", *argv, **options)
 
-    def start(self):
-        """Start s6-svscan and wait until every service is ready."""
+    def start(self, is_ready=True):
+        """Start s6-svscan, and wait until every service is ready if is_ready."""
         ids = dict(user=self.uid, group=self.uid, extra_groups=[]) if self.uid else {}
         with open(self.folder / "s6-svscan.log", "ab") as log:
             self.scanner = subprocess.Popen(
                 ["s6-svscan", str(self.home / "service")], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True, env=self.env, cwd="/", **ids)
-        self.wait_ready()
+        if is_ready:
+            self.wait_ready()
         return self
 
+    def wait_replaced(self):
+        """Wait until s6 has seen the end of what was killed, and has started all of it again."""
+        def rest():
+            supervised = [self.run("s6-svstat", "-o", "pid", self.home / "service" / service,
+                                   check=False).stdout.strip() for service in SERVICES]
+            return [pid for pid, name in self.killed.items()
+                    if str(pid) in supervised or pid in self.processes(name)]
+        wait_for(lambda: not rest(), "the end of what was killed")
+        for name in {"qmail-lspawn", "qmail-rspawn"} & set(self.killed.values()):
+            wait_for(lambda: self.processes(name), name)  # qmail-send ends by itself without it
+        self.killed.clear()
+
     def wait_ready(self, *services):
+        """Wait until these services (all) are ready; what was killed does not count as such."""
+        if self.killed:
+            self.wait_replaced()
         for service in services or SERVICES:
             folder = self.home / "service" / service
             wait_for(lambda: self.run("s6-svstat", folder, check=False).returncode == 0,
@@ -238,6 +255,8 @@ class Instance:
     def kill(self, name, number=signal.SIGKILL):
         """Send a signal to every process of this instance called name; returns how many."""
         pids = self.processes(name)
+        if number == signal.SIGKILL:
+            self.killed.update(dict.fromkeys(pids, name))
         for pid in pids:
             try:
                 os.kill(pid, number)
