@@ -274,10 +274,12 @@ finish_job(struct send *send, const struct job *job)
     job->destination->running--;
     delivery_log_status(send);
     pass_touch(send, job->mail);
+    /* a try that began before the operator wanted all tried tells nothing of now */
+    bool is_stale = job->number < send->wanted_number;
     if (!is_dead)
         destination_succeed(job->destination);
-    else if (destination_fail(&send->destinations, job->destination, send->now_s,
-                              first + 1))
+    else if (!is_stale && destination_fail(&send->destinations, job->destination,
+                                           send->now_s, first + 1))
         pass_pause(send, job->destination);
     delivery_make_ready(send, job->destination);
     (void)destination_release(&send->destinations, job->destination);

@@ -119,7 +119,7 @@ destination_fail(struct destination_table *table, struct destination *destinatio
     if (destination_is_paused(destination, now_s))
         return false;
     uint64_t retry_s = now_s + pause_after(destination->failures + 1);
-    if (!schedule_add(&table->wake, destination->hash, retry_s, false))
+    if (!schedule_add(&table->wake, destination->hash, retry_s, SCHEDULE_SEEN))
         return false;
     if (destination->failures < FAILURES_MAX)
         destination->failures++;
@@ -143,7 +143,7 @@ struct destination *
 destination_wake(struct destination_table *table, uint64_t now_s)
 {
     uint64_t hash, due_s;
-    bool unused;
+    enum schedule_mark unused;
     while (schedule_first(&table->wake, &hash, &due_s, &unused) && due_s <= now_s) {
         schedule_remove_first(&table->wake);
         struct destination *woken = destination_find(table, hash);
@@ -153,11 +153,16 @@ destination_wake(struct destination_table *table, uint64_t now_s)
             (void)destination_release(table, woken);
             continue;
         }
-        if (woken->waiting.count || woken->running)
+        if (woken->waiting.count || woken->running) {
+            /* to be forgotten later, should no job tell anything more of it */
+            uint64_t again_s = now_s + pause_after(woken->failures);
+            (void)schedule_add(&table->wake, hash, again_s, SCHEDULE_SEEN);
             return woken;
+        }
         /* nobody needs it; for as long again a failure would count as the next one */
         uint64_t forget_s = woken->retry_s + pause_after(woken->failures);
-        if (now_s >= forget_s || !schedule_add(&table->wake, hash, forget_s, false)) {
+        if (now_s >= forget_s ||
+            !schedule_add(&table->wake, hash, forget_s, SCHEDULE_SEEN)) {
             destination_succeed(woken);
             (void)destination_release(table, woken);
         }

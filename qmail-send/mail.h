@@ -45,9 +45,8 @@ struct mail {
     uint64_t id, birth_s, uid, qp;
     struct queue_file file;
     struct mail_recipient *recipients; /* those that are not done, by destination */
-    uint32_t recipient_count;
     struct mail_group *groups;
-    uint32_t group_count;
+    uint32_t recipient_count, group_count;
     struct mail_front fronts[2]; /* [is_local]: neither waits for the other */
     uint32_t running;            /* jobs */
     uint32_t undone;             /* recipients that are not RECIPIENT_DONE */
@@ -56,6 +55,7 @@ struct mail {
     char *body;                  /* a small message that waits in memory, else null */
     bool is_tried;    /* a recipient has failed or been deferred in this pass */
     bool is_expired;  /* older than queuelifetime: temporary failures are final */
+    bool is_wanted;   /* the operator wants the next pass at once */
     bool is_bouncing; /* the pass is over, its bounce is on the way */
     bool is_touched;
     struct mail *next_touched;

@@ -26,11 +26,11 @@ pass_touch(struct send *send, struct mail *mail)
 }
 
 void
-pass_schedule(struct send *send, uint64_t id, uint64_t due_s, bool is_unseen)
+pass_schedule(struct send *send, uint64_t id, uint64_t due_s, enum schedule_mark mark)
 {
-    if (!schedule_add(&send->due, id, due_s, is_unseen))
+    if (!schedule_add(&send->due, id, due_s, mark))
         send_fail(send, "unable to remember a message", errno);
-    if (is_unseen)
+    if (mark != SCHEDULE_SEEN)
         send->unseen++;
 }
 
@@ -133,7 +133,7 @@ pass_finish(struct send *send, struct mail *mail)
         /* what was not marked would be delivered once more */
         (void)mail_write_done(mail, 0, mail->recipient_count, RECIPIENT_DONE);
         (void)mail_write_done(mail, 0, mail->recipient_count, RECIPIENT_FAILED);
-        pass_schedule(send, mail->id, send->now_s + UNLINK_RETRY_S, false);
+        pass_schedule(send, mail->id, send->now_s + UNLINK_RETRY_S, SCHEDULE_SEEN);
     } else {
         event_log_text(&send->log, "end msg ");
         event_log_number(&send->log, mail->id);
@@ -202,7 +202,10 @@ plan_next(struct send *send, struct mail *mail, struct pass_result result)
     } else if (mail->skipped_until_s != UINT64_MAX && mail->skipped_until_s > due_s) {
         due_s = mail->skipped_until_s;
     }
-    pass_schedule(send, mail->id, due_s, false);
+    /* a restart does not know of the operator's wish: it goes by the header */
+    if (mail->is_wanted)
+        due_s = send->now_s;
+    pass_schedule(send, mail->id, due_s, SCHEDULE_SEEN);
     mail_table_destroy(&send->mails, mail);
 }
 
@@ -290,7 +293,7 @@ pass_pause(struct send *send, struct destination *destination)
         struct mail *mail = mail_table_find(&send->mails, id);
         struct mail_group *group = mail ? mail_find_group(mail, destination->hash) : NULL;
         if (!mail && looks_expired(send, id)) {
-            pass_schedule(send, id, send->now_s, false);
+            pass_schedule(send, id, send->now_s, SCHEDULE_SEEN);
         } else if (!mail || (can_wait_on_disk(mail) && !mail->is_expired)) {
             if (!id_queue_put(&destination->waiting, id))
                 send_fail(send, "unable to remember a message", errno);
@@ -305,6 +308,15 @@ pass_pause(struct send *send, struct destination *destination)
             pass_touch(send, mail);
         }
     }
+}
+
+void
+pass_all_due(struct send *send)
+{
+    for (size_t i = 0; i < MAIL_TABLE_BUCKETS; i++)
+        for (struct mail *mail = send->mails.buckets[i]; mail; mail = mail->chain)
+            mail->is_wanted |=
+                mail->is_tried || mail->running || mail->skipped_until_s != UINT64_MAX;
 }
 
 void

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "schedule.h"
+
 struct destination;
 struct mail;
 struct send;
@@ -32,6 +34,10 @@ void pass_bounced(struct send *send, struct mail *mail);
 /* The destination pauses: messages that cannot wait before it are told so. */
 void pass_pause(struct send *send, struct destination *destination);
 
+/* The operator wants everything tried: messages of which a recipient has been tried or
+ * skipped in this pass, or is being tried, have their next pass when this one is over. */
+void pass_all_due(struct send *send);
+
 /* We are to exit: end every pass where it is. */
 void pass_stop(struct send *send);
 
@@ -39,6 +45,7 @@ void pass_stop(struct send *send);
 void pass_finish(struct send *send, struct mail *mail);
 
 /* Let a known message be looked at again at due_s. */
-void pass_schedule(struct send *send, uint64_t id, uint64_t due_s, bool is_unseen);
+void pass_schedule(struct send *send, uint64_t id, uint64_t due_s,
+                   enum schedule_mark mark);
 
 #endif

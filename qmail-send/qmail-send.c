@@ -291,8 +291,9 @@ main(int argc, char **argv)
     if (argc != 1)
         die_usage("qmail-send (qmail-start starts it)");
     (void)unsetenv("QMAILQUEUE");
+    int signals =
+        catch_signals(); /* first: ALRM from now on is obeyed, and ends nothing */
     begin(&send);
-    int signals = catch_signals();
     notify_ready();
     while (!is_over(&send))
         turn(&send, signals);

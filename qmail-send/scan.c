@@ -41,10 +41,11 @@ take_name(struct send *send, const char *name)
     }
     if (id_set_has(&send->known, id) || is_for_trigger(send, id))
         return;
+    enum schedule_mark mark = send->scan.is_due ? SCHEDULE_UNSEEN_DUE : SCHEDULE_UNSEEN;
     uint64_t born_s = id / 1000000;
     if (born_s > send->now_s)
         born_s = send->now_s;
-    if (!id_set_add(&send->known, id) || !schedule_add(&send->due, id, born_s, true))
+    if (!id_set_add(&send->known, id) || !schedule_add(&send->due, id, born_s, mark))
         send_fail(send, "unable to remember the queue", errno);
     send->unseen++;
 }
@@ -57,6 +58,8 @@ begin(struct send *send)
     scan->is_running = true;
     scan->is_wanted = false;
     scan->is_partial = false;
+    scan->is_due = scan->is_next_due;
+    scan->is_next_due = false;
     scan->split = 0;
     scan->warnings = 0;
 }
@@ -88,12 +91,30 @@ open_folder(struct send *send)
         end_folder(send, errno);
 }
 
+/* Has a scan to be begun? */
+static bool
+is_wanted(const struct send *send)
+{
+    return send->scan.is_wanted || send->now_s >= send->scan.next_s;
+}
+
+void
+scan_all_due(struct send *send)
+{
+    struct scan *scan = &send->scan;
+    if (scan->is_running)
+        scan->is_due = true;
+    /* also one that is to read what the last one could not */
+    if (is_wanted(send) || scan->is_partial)
+        scan->is_next_due = true;
+}
+
 void
 scan_slice(struct send *send)
 {
     struct scan *scan = &send->scan;
     if (!scan->is_running) {
-        if (!scan->is_wanted && send->now_s < scan->next_s)
+        if (!is_wanted(send))
             return;
         begin(send);
     }
@@ -112,6 +133,7 @@ scan_slice(struct send *send)
     }
     if (scan->split == QUEUE_FILE_SPLIT) {
         scan->is_running = false;
+        scan->is_next_due |= scan->is_partial && scan->is_due;
         scan->next_s = send->now_s + (scan->is_partial ? SCAN_AGAIN_S : SCAN_INTERVAL_S);
     }
 }

@@ -23,6 +23,8 @@ struct scan {
     bool is_running;
     bool is_wanted;  /* begin another one */
     bool is_partial; /* a folder could not be read */
+    bool is_due;     /* what this one finds is due, whatever its file says */
+    bool is_next_due;
     DIR *directory;
     unsigned int split; /* the folder that is read */
     uint64_t begun_us;  /* newer messages are the trigger's */
@@ -32,5 +34,9 @@ struct scan {
 
 /* Read on, if a scan runs or is due. */
 void scan_slice(struct send *send);
+
+/* The operator wants everything tried: what a scan that runs, or is to come at once,
+ * finds is due. */
+void scan_all_due(struct send *send);
 
 #endif

@@ -2,22 +2,32 @@
 
 #include <stdlib.h>
 
-enum { FIRST_ROOM = 64 };
+enum {
+    FIRST_ROOM = 64,
+    MARK_BITS = 2, /* of a key, the lowest */
+    MARK_MASK = (1 << MARK_BITS) - 1,
+};
 
 static bool
 is_before(const struct schedule_entry *a, const struct schedule_entry *b)
 {
-    if (a->key >> 1 != b->key >> 1)
+    if (a->key >> MARK_BITS != b->key >> MARK_BITS)
         return a->key < b->key;
     return a->id < b->id;
 }
 
 static uint64_t
-key_of(uint64_t due_s, bool is_unseen)
+key_of(uint64_t due_s, enum schedule_mark mark)
 {
-    if (due_s > UINT64_MAX / 4)
-        due_s = UINT64_MAX / 4;
-    return due_s << 1 | (is_unseen ? 1 : 0);
+    if (due_s > UINT64_MAX >> MARK_BITS)
+        due_s = UINT64_MAX >> MARK_BITS;
+    return due_s << MARK_BITS | mark;
+}
+
+static enum schedule_mark
+mark_of(const struct schedule_entry *entry)
+{
+    return (enum schedule_mark)(entry->key & MARK_MASK);
 }
 
 /* Put entry where the hole at index is, or above. */
@@ -54,7 +64,8 @@ sink(struct schedule *schedule, size_t index, struct schedule_entry entry)
 }
 
 bool
-schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s, bool is_unseen)
+schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s,
+             enum schedule_mark mark)
 {
     if (schedule->count == schedule->room) {
         /* a third more, not twice: with a million messages the rest would be much */
@@ -67,19 +78,19 @@ schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s, bool is_uns
         schedule->room = room;
     }
     rise(schedule, schedule->count++,
-         (struct schedule_entry){.id = id, .key = key_of(due_s, is_unseen)});
+         (struct schedule_entry){.id = id, .key = key_of(due_s, mark)});
     return true;
 }
 
 bool
 schedule_first(const struct schedule *schedule, uint64_t *id, uint64_t *due_s,
-               bool *is_unseen)
+               enum schedule_mark *mark)
 {
     if (!schedule->count)
         return false;
     *id = schedule->heap[0].id;
-    *due_s = schedule->heap[0].key >> 1;
-    *is_unseen = schedule->heap[0].key & 1;
+    *due_s = schedule->heap[0].key >> MARK_BITS;
+    *mark = mark_of(&schedule->heap[0]);
     return true;
 }
 
@@ -96,8 +107,11 @@ schedule_remove_first(struct schedule *schedule)
 void
 schedule_all_due(struct schedule *schedule, uint64_t due_s)
 {
-    for (size_t i = 0; i < schedule->count; i++)
-        schedule->heap[i].key = key_of(due_s, schedule->heap[i].key & 1);
+    for (size_t i = 0; i < schedule->count; i++) {
+        bool is_seen = mark_of(&schedule->heap[i]) == SCHEDULE_SEEN;
+        schedule->heap[i].key =
+            key_of(due_s, is_seen ? SCHEDULE_SEEN : SCHEDULE_UNSEEN_DUE);
+    }
     for (size_t i = schedule->count / 2; i-- > 0;)
         sink(schedule, i, schedule->heap[i]);
 }

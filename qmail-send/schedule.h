@@ -9,9 +9,16 @@
 
 enum { SCHEDULE_SKIP_LOCAL = 10, SCHEDULE_SKIP_REMOTE = 20 };
 
+/* What is known of a file. */
+enum schedule_mark {
+    SCHEDULE_SEEN,
+    SCHEDULE_UNSEEN, /* found in the directory: to be checked; it says when it is due */
+    SCHEDULE_UNSEEN_DUE, /* to be checked, and due whatever it says */
+};
+
 struct schedule_entry {
     uint64_t id;
-    uint64_t key; /* private: time and is_unseen */
+    uint64_t key; /* private: time and mark */
 };
 
 /* All zero is an empty one. */
@@ -22,17 +29,18 @@ struct schedule {
 };
 
 /* Add a message. due_s: Unix seconds; of messages due in the same second the smaller id
- * comes first. is_unseen  the file has not been checked yet: found in the directory
- * returns  true, or false for lack of memory */
-bool schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s, bool is_unseen);
+ * comes first. returns true, or false for lack of memory */
+bool schedule_add(struct schedule *schedule, uint64_t id, uint64_t due_s,
+                  enum schedule_mark mark);
 
 /* Look at the first one. returns false when there is none */
 bool schedule_first(const struct schedule *schedule, uint64_t *id, uint64_t *due_s,
-                    bool *is_unseen);
+                    enum schedule_mark *mark);
 
 void schedule_remove_first(struct schedule *schedule);
 
-/* Make every message due at time due_s (0: at once), the oldest id first. */
+/* Make every message due at time due_s (0: at once), the oldest id first; those that are
+ * not checked yet become SCHEDULE_UNSEEN_DUE. */
 void schedule_all_due(struct schedule *schedule, uint64_t due_s);
 
 void schedule_free(struct schedule *schedule);

@@ -59,10 +59,10 @@ struct send {
     struct mail *first_touched; /* to be looked at by pass_settle() */
     struct channel channels[CHANNELS];
     uint64_t next_number;
+    uint64_t wanted_number; /* earlier deliveries began before everything was made due */
     struct bounce_desk bounces;
     struct scan scan;
-    int trigger;
-    int control;
+    int trigger, control;
     int operators[OPERATORS_MAX]; /* -1: free */
     struct handoff packet;
     struct route route;

@@ -16,9 +16,10 @@ enum {
     HELD_S = 1500,
 };
 
-/* A file could not be read as a message. */
+/* A file could not be read as a message. mark: how it is looked at again; as unseen,
+ * since perhaps nothing has been logged of it yet */
 static void
-trouble(struct send *send, uint64_t id, enum mail_status status)
+trouble(struct send *send, uint64_t id, enum mail_status status, enum schedule_mark mark)
 {
     int error = errno;
     if (status == MAIL_BUSY || status == MAIL_ERROR) {
@@ -27,15 +28,14 @@ trouble(struct send *send, uint64_t id, enum mail_status status)
             event_log_number(&send->log, id);
             event_log_line(&send->log, ", will try again later", error);
         }
-        /* as unseen: perhaps nothing has been logged of it yet */
         uint64_t wait_s = status == MAIL_BUSY ? 1 : error == EMLINK ? LINKED_S : RETRY_S;
-        pass_schedule(send, id, send->now_s + wait_s, true);
+        pass_schedule(send, id, send->now_s + wait_s, mark);
         return;
     }
     if (status == MAIL_BAD) {
         bool moved = mail_set_aside(id);
         if (!moved && errno == EWOULDBLOCK) {
-            pass_schedule(send, id, send->now_s + 1, true);
+            pass_schedule(send, id, send->now_s + 1, mark);
             return;
         }
         int why = moved ? 0 : errno;
@@ -45,7 +45,7 @@ trouble(struct send *send, uint64_t id, enum mail_status status)
         event_log_number(&send->log, id);
         event_log_line(&send->log, "", why);
         if (!moved) {
-            pass_schedule(send, id, send->now_s + SCAN_INTERVAL_S, true);
+            pass_schedule(send, id, send->now_s + SCAN_INTERVAL_S, mark);
             return;
         }
     }
@@ -86,7 +86,7 @@ read_mail(struct send *send, uint64_t id, bool is_first)
         event_log_end(&send->log);
     }
     if (status != MAIL_OK) {
-        trouble(send, id, status);
+        trouble(send, id, status, SCHEDULE_UNSEEN_DUE);
         return NULL;
     }
     if (is_first && mail->file.header.tries == 0)
@@ -105,7 +105,7 @@ read_mail(struct send *send, uint64_t id, bool is_first)
         return NULL;
     }
     if (mail->file.header.flags & QUEUE_FLAG_HELD) {
-        pass_schedule(send, id, send->now_s + HELD_S, false);
+        pass_schedule(send, id, send->now_s + HELD_S, SCHEDULE_SEEN);
         mail_table_destroy(&send->mails, mail);
         return NULL;
     }
@@ -117,7 +117,7 @@ static void
 begin(struct send *send, struct mail *mail)
 {
     if (pass_is_too_much(send, mail)) {
-        pass_schedule(send, mail->id, send->now_s + RETRY_S, false);
+        pass_schedule(send, mail->id, send->now_s + RETRY_S, SCHEDULE_SEEN);
         mail_table_destroy(&send->mails, mail);
         return;
     }
@@ -146,18 +146,18 @@ work_reload(struct send *send, uint64_t id, uint64_t destination)
 
 /* A file found in the directory: is it a message, and when is it due? */
 static void
-look_at_unseen(struct send *send, struct mail_check *found)
+look_at_unseen(struct send *send, struct mail_check *found, enum schedule_mark mark)
 {
     send->bytes_id = found->id;
     mail_check_end(found, &send->scratch, &send->bytes);
     if (found->status != MAIL_OK) {
-        trouble(send, found->id, found->status);
+        trouble(send, found->id, found->status, mark);
         return;
     }
     /* a try that is further away than any could be was planned by a clock that went wrong */
-    if (found->next_try_s > send->now_s &&
+    if (mark == SCHEDULE_UNSEEN && found->next_try_s > send->now_s &&
         found->next_try_s - send->now_s <= send->config.queuelifetime_s) {
-        pass_schedule(send, found->id, found->next_try_s, false);
+        pass_schedule(send, found->id, found->next_try_s, SCHEDULE_SEEN);
         return;
     }
     struct mail *mail = read_mail(send, found->id, true);
@@ -179,17 +179,19 @@ static void
 work_due(struct send *send)
 {
     uint64_t id, due_s;
-    bool is_unseen;
+    enum schedule_mark mark;
     /* a disk is slow: what it has to read is told to it at once, then all is looked at */
     struct mail_check unseen[DUE_PER_TURN];
+    enum schedule_mark marks[DUE_PER_TURN];
     int unseen_count = 0;
     uint64_t bytes = 0;
     for (int i = 0; i < DUE_PER_TURN && bytes < UNSEEN_BYTES_PER_TURN; i++) {
-        if (!schedule_first(&send->due, &id, &due_s, &is_unseen) || due_s > send->now_s)
+        if (!schedule_first(&send->due, &id, &due_s, &mark) || due_s > send->now_s)
             break;
         schedule_remove_first(&send->due);
-        if (is_unseen) {
+        if (mark != SCHEDULE_SEEN) {
             send->unseen--;
+            marks[unseen_count] = mark;
             mail_check_begin(&unseen[unseen_count], id);
             bytes += unseen[unseen_count++].bytes;
             continue;
@@ -199,7 +201,7 @@ work_due(struct send *send)
             begin(send, mail);
     }
     for (int i = 0; i < unseen_count; i++)
-        look_at_unseen(send, &unseen[i]);
+        look_at_unseen(send, &unseen[i], marks[i]);
 }
 
 static void
@@ -235,7 +237,7 @@ uint64_t
 work_next_s(const struct send *send)
 {
     uint64_t id, due_s, next_s = send->scan.next_s;
-    bool unused;
+    enum schedule_mark unused;
     if (send->is_exiting)
         return UINT64_MAX;
     if (schedule_first(&send->due, &id, &due_s, &unused) && due_s < next_s)
@@ -258,6 +260,9 @@ void
 work_all_due(struct send *send)
 {
     schedule_all_due(&send->due, 0);
+    scan_all_due(send);
+    pass_all_due(send);
+    send->wanted_number = send->next_number;
     for (size_t i = 0; i < send->destinations.size; i++) {
         struct destination *each = send->destinations.buckets[i];
         for (; each; each = each->chain) {

@@ -26,7 +26,8 @@ void work_add_fresh(struct send *send, uint64_t id);
  * to do for it there */
 struct mail *work_reload(struct send *send, uint64_t id, uint64_t destination);
 
-/* The operator wants everything tried now. */
+/* The operator wants everything tried that is in the queue now, whether we have read it
+ * yet or not: each message has a try that begins after this. */
 void work_all_due(struct send *send);
 
 #endif

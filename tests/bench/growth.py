@@ -27,15 +27,15 @@ def wait_until(condition, what, limit_s=120, every_s=0.01):
         time.sleep(every_s)
 
 
-def fill_queue(home, count, is_due, size=1024):
-    """Write count messages for the dead destination into the queue of a stopped instance."""
+def fill_queue(home, count, is_due, size=1024, recipient=f"somebody@{DEAD}"):
+    """Write count messages, for the dead destination, into the queue of a stopped instance."""
     owner = {}
     if os.geteuid() == 0:
         entry = pwd.getpwnam("qmailq")
         owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     # qmailq may not be able to enter the folder of the source, as /root/pennypost.
     program = shutil.copy(FILL_QUEUE, f"{home}/fill-queue")
-    subprocess.run([program, str(count), "0" if is_due else "86400", f"somebody@{DEAD}",
+    subprocess.run([program, str(count), "0" if is_due else "86400", recipient,
                     str(size)], check=True, env={"QMAILHOME": str(home)}, **owner)
     os.unlink(program)
 

@@ -12,6 +12,7 @@ import growth  # noqa: E402
 import machine  # noqa: E402
 
 MESSAGES = 5000 if SAN else 10000
+WAITING = 1000
 OPENS_AT_START = 200  # files that qmail-send opens at most before it reads the queue
 
 
@@ -61,6 +62,34 @@ def test_new_mail_arrives_while_an_old_queue_is_read(crowded):
     undo()
     assert unseen or known < MESSAGES, "the mail came only when the scan was over"
     wait_known(crowded, MESSAGES)
+
+
+def is_caught(pid, number):
+    """Will this process not be ended by the signal? (A signalfd wants it blocked.)"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        masks = dict(line.split(":\t") for line in file.read().splitlines() if ":\t" in line)
+    return any(int(masks[name], 16) >> (number - 1) & 1 for name in ("SigBlk", "SigCgt"))
+
+
+@pytest.mark.parametrize("known_before", [0, 50])
+def test_alrm_holds_for_what_the_scan_has_still_to_find(make_instance, known_before):
+    """After ALRM everything in the queue is tried, though its time has not come: also what qmail-send
+    has not yet read since its start, whether the scan of the queue has begun or not."""
+    one = make_instance(start=False)
+    growth.fill_queue(one.home, WAITING, is_due=False, recipient=f"alice@{one.host}")
+    undo = slow_down(one)
+    one.start(is_ready=False)
+    (pid,) = wait_for(lambda: one.processes("qmail-send"), "qmail-send")
+    wait_for(lambda: is_caught(pid, signal.SIGALRM), "a handler of SIGALRM")
+    if known_before:
+        wait_for(lambda: growth.queue_stat(one.home)[0] >= known_before, "the begin of the scan")
+    os.kill(pid, signal.SIGALRM)
+    one.wait_ready()
+    assert growth.queue_stat(one.home)[1], "all had been looked at when ALRM came"
+    undo()
+    one.wait_mail("alice", WAITING)
+    one.wait_empty()
+    assert sender(one) == pid
 
 
 @pytest.mark.skipif(bool(SAN), reason="sanitizers need memory of their own")

@@ -1,5 +1,7 @@
 """qmail-send: routing, failures, dead destinations, signals."""
 import os
+import signal
+import socket
 import time
 
 from send_alone import age_queue_file, message
@@ -136,6 +138,56 @@ def test_alrm_tries_everything_now_and_hup_reads_control_files(alone, sink):
     assert [m.recipients for m in relay.mails] == [["x@dead.example"]]
 
 
+def ask_for_all(alone):
+    """ALRM, as `qmailctl doqueue` sends it; returns when qmail-send has obeyed it."""
+    alone.kill("qmail-send", signal.SIGALRM)
+    alone.bin("qmail-qstat")  # it looks at signals first
+
+
+def test_alrm_holds_for_what_is_tried_or_skipped_at_that_moment(alone, sink):
+    """A recipient that is being tried when ALRM comes is tried again if that try fails; one that was
+    skipped, its destination being dead, is tried when the pass over its message is over."""
+    home = alone.users["bob"][2]
+    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done\n"
+                           "|test -e second && exit 0; touch second; exit 111")
+    alone.start()
+    alone.inject(message("dead"), "alice@me.example", "x@dead.example")
+    alone.wait_log("deferral:")
+    ask_for_all(alone)
+    alone.wait_log("deferral:", count=2)  # the next pause is of two minutes
+    alone.inject(message("both"), "alice@me.example", "bob@me.example", "y@dead.example")
+    alone.wait_for((home / "started").exists, "the program")
+    relay = sink()
+    alone.control("smtproutes", f"dead.example:127.0.0.1:{relay.port}")
+    alone.reload()
+    ask_for_all(alone)
+    (home / "go").touch()
+    alone.wait_empty()
+    assert sorted(m.recipients[0] for m in relay.mails) == ["x@dead.example", "y@dead.example"]
+    starts = [line.split()[-1] for line in alone.log() if line.startswith("starting")]
+    assert starts.count("bob@me.example") == 2
+
+
+def test_a_try_from_before_alrm_does_not_make_a_destination_dead(alone):
+    """Who asks for a try while an older one waits in vain for an answer gets another one at once, and
+    not the pause that follows a failure."""
+    with socket.socket() as mute:  # nobody accepts: with its backlog full, it does not answer
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(0)
+        port = mute.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            alone.control("smtproutes", f"mute.example:127.0.0.1:{port}")
+            alone.control("timeoutconnect", "2")
+            alone.start()
+            alone.inject(message("x"), "alice@me.example", "x@mute.example")
+            alone.wait_log("deferral:")
+            ask_for_all(alone)
+            alone.wait_log("starting", count=2)
+            ask_for_all(alone)
+            alone.wait_log("starting", count=3)
+    assert "(#4.4.1)" in alone.wait_log("deferral:")[0]
+
+
 def test_term_finishes_the_running_deliveries(alone):
     """After TERM nothing new begins, what runs is finished and marked, and the exit code is 0."""
     alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 0")
@@ -250,6 +302,24 @@ def test_a_folder_that_cannot_be_read_is_read_again_soon(alone):
     path.parent.chmod(0o700)
     alone.wait_mail("alice")
     alone.wait_empty()
+
+
+def test_alrm_holds_for_a_folder_that_can_be_read_only_later(alone, sink):
+    """What the scan at start could not read is tried as soon as it can, if ALRM came meanwhile."""
+    alone.start()
+    alone.inject(message("later"), "alice@me.example", "x@dead.example")
+    alone.wait_log("deferral:")
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
+    (path,) = alone.queue_files()
+    path.parent.chmod(0)
+    relay = sink()
+    alone.control("smtproutes", f"dead.example:127.0.0.1:{relay.port}")
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_log("warning: unable to read queue/mess/")
+    ask_for_all(alone)
+    path.parent.chmod(0o700)
+    alone.wait_empty()
+    assert [m.recipients for m in relay.mails] == [["x@dead.example"]]
 
 
 def test_a_lost_spawner_restarts_all(alone):

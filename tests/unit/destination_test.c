@@ -122,6 +122,20 @@ forgets_a_failure_that_nobody_asked_about(void **state)
 }
 
 static void
+forgets_a_failure_when_the_job_after_its_pause_told_nothing(void **state)
+{
+    struct destination_table *table = *state;
+    struct destination *dead = make(table, "dead.example");
+    uint64_t hash = dead->hash;
+    destination_fail(table, dead, 1000, "no answer");
+    dead->running = 1;
+    assert_ptr_equal(destination_wake(table, 1060), dead);
+    dead->running = 0;
+    assert_null(destination_wake(table, 1060 + DESTINATION_FIRST_PAUSE_S));
+    assert_null(destination_find(table, hash));
+}
+
+static void
 is_not_stopped_by_a_clock_that_was_set_back(void **state)
 {
     struct destination_table *table = *state;
@@ -157,6 +171,9 @@ main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgets_a_failure_that_nobody_asked_about, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            forgets_a_failure_when_the_job_after_its_pause_told_nothing, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(is_not_stopped_by_a_clock_that_was_set_back,
                                         set_up, tear_down),
         cmocka_unit_test(hashes_as_siphash_2_4_does),

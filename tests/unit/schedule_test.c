@@ -17,18 +17,17 @@ gives_messages_in_the_order_in_which_they_are_due(void **state)
     (void)state;
     struct schedule schedule = {0};
     uint64_t id, due_s, last_s = 0;
-    bool is_unseen;
+    enum schedule_mark mark;
     srandom(1);
     for (uint64_t i = 1; i <= 5000; i++)
-        assert_true(
-            schedule_add(&schedule, i, (uint64_t)random() % 1000, random() % 2 == 0));
+        assert_true(schedule_add(&schedule, i, (uint64_t)random() % 1000, random() % 3));
     for (int i = 0; i < 5000; i++) {
-        assert_true(schedule_first(&schedule, &id, &due_s, &is_unseen));
+        assert_true(schedule_first(&schedule, &id, &due_s, &mark));
         assert_true(due_s >= last_s);
         last_s = due_s;
         schedule_remove_first(&schedule);
     }
-    assert_false(schedule_first(&schedule, &id, &due_s, &is_unseen));
+    assert_false(schedule_first(&schedule, &id, &due_s, &mark));
     schedule_free(&schedule);
 }
 
@@ -38,17 +37,21 @@ gives_the_older_of_two_messages_first_and_keeps_whether_it_was_seen(void **state
     (void)state;
     struct schedule schedule = {0};
     uint64_t id, due_s;
-    bool is_unseen;
-    assert_true(schedule_add(&schedule, 9, 100, false));
-    assert_true(schedule_add(&schedule, 7, 100, true));
-    assert_true(schedule_add(&schedule, 8, 100, false));
-    assert_true(schedule_first(&schedule, &id, &due_s, &is_unseen));
+    enum schedule_mark mark;
+    assert_true(schedule_add(&schedule, 9, 100, SCHEDULE_UNSEEN_DUE));
+    assert_true(schedule_add(&schedule, 7, 100, SCHEDULE_UNSEEN));
+    assert_true(schedule_add(&schedule, 8, 100, SCHEDULE_SEEN));
+    assert_true(schedule_first(&schedule, &id, &due_s, &mark));
     assert_int_equal(id, 7);
-    assert_true(is_unseen);
+    assert_int_equal(mark, SCHEDULE_UNSEEN);
     schedule_remove_first(&schedule);
-    assert_true(schedule_first(&schedule, &id, &due_s, &is_unseen));
+    assert_true(schedule_first(&schedule, &id, &due_s, &mark));
     assert_int_equal(id, 8);
-    assert_false(is_unseen);
+    assert_int_equal(mark, SCHEDULE_SEEN);
+    schedule_remove_first(&schedule);
+    assert_true(schedule_first(&schedule, &id, &due_s, &mark));
+    assert_int_equal(id, 9);
+    assert_int_equal(mark, SCHEDULE_UNSEEN_DUE);
     schedule_free(&schedule);
 }
 
@@ -58,17 +61,39 @@ makes_all_due_at_once_oldest_first(void **state)
     (void)state;
     struct schedule schedule = {0};
     uint64_t id, due_s;
-    bool is_unseen;
+    enum schedule_mark mark;
     for (uint64_t i = 1; i <= 100; i++)
-        assert_true(schedule_add(&schedule, i, 1000 - i, false));
+        assert_true(schedule_add(&schedule, i, 1000 - i, SCHEDULE_SEEN));
     schedule_all_due(&schedule, 0);
     for (uint64_t i = 1; i <= 100; i++) {
-        assert_true(schedule_first(&schedule, &id, &due_s, &is_unseen));
+        assert_true(schedule_first(&schedule, &id, &due_s, &mark));
         assert_int_equal(id, i);
         assert_int_equal(due_s, 0);
         schedule_remove_first(&schedule);
     }
     schedule_free(&schedule);
+}
+
+static void
+makes_due_what_is_not_checked_yet_whatever_it_will_say(void **state)
+{
+    (void)state;
+    struct schedule schedule = {0};
+    uint64_t id, due_s;
+    enum schedule_mark mark;
+    const enum schedule_mark before[] = {SCHEDULE_SEEN, SCHEDULE_UNSEEN,
+                                         SCHEDULE_UNSEEN_DUE};
+    const enum schedule_mark after[] = {SCHEDULE_SEEN, SCHEDULE_UNSEEN_DUE,
+                                        SCHEDULE_UNSEEN_DUE};
+    for (uint64_t i = 0; i < 3; i++)
+        assert_true(schedule_add(&schedule, i + 1, 1000, before[i]));
+    schedule_all_due(&schedule, 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_true(schedule_first(&schedule, &id, &due_s, &mark));
+        assert_int_equal(id, i + 1);
+        assert_int_equal(mark, after[i]);
+        schedule_remove_first(&schedule);
+    }
 }
 
 static void
@@ -148,6 +173,7 @@ main(void)
         cmocka_unit_test(
             gives_the_older_of_two_messages_first_and_keeps_whether_it_was_seen),
         cmocka_unit_test(makes_all_due_at_once_oldest_first),
+        cmocka_unit_test(makes_due_what_is_not_checked_yet_whatever_it_will_say),
         cmocka_unit_test(plans_the_next_try_by_the_square_of_the_root_of_the_age),
         cmocka_unit_test(counts_from_now_for_a_message_from_the_future),
         cmocka_unit_test(knows_an_id_until_it_is_removed),
