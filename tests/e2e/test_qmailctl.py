@@ -47,6 +47,26 @@ def test_queue_lists_a_message_and_doqueue_tries_it(instance):
     instance.wait_empty()
 
 
+def test_doqueue_waits_for_the_start_and_tells_when_there_is_none(make_instance):
+    """A qmail-send that is just being started is not ended by the signal; of a stopped one it is said
+    that nothing will be tried."""
+    one = make_instance(ip="127.0.0.12")
+    one.dot_qmail("bob", "|exit 111")
+    one.inject(b"Subject: x\n\nx\n", "s@remote.example", "bob@me.example")
+    one.wait_log("deferral")
+    one.qmailctl("stop")
+    done = one.qmailctl("doqueue", check=False)
+    assert done.returncode == 111 and "qmail-send is stopped" in done.stderr
+    one.dot_qmail("bob", "./Maildir/")
+    run_file = one.home / "service/qmail-send/run"
+    run_file.write_text(run_file.read_text().replace("\ncd ../..\n", "\ncd ../..\nforeground { sleep 1 }\n"))
+    one.run("s6-svc", "-u", one.home / "service/qmail-send")
+    one.wait_for(lambda: states(one)["qmail-send"] == "up", "the begin of the start")
+    one.qmailctl("doqueue")
+    one.wait_mail("bob")
+    one.wait_empty()
+
+
 def test_reload_makes_qmail_send_read_its_files(instance):
     """reload: a domain added to control/locals is local at once."""
     instance.control("locals", "localhost\nme.example\nnew.example")
