@@ -65,10 +65,10 @@ deliver_to_open_maildir(struct delivery *delivery, const struct maildir *maildir
         return local_result_defer_errno(delivery->result, "read", path, "4.3.0");
     /* its own name in tmp/: the same recipient, given twice, may be in work in another
      * process at this moment */
-    if (!text_copy(&temporary, name) || !text_append(&temporary, ",P") ||
-        !text_append_number(&temporary, (uint64_t)getpid()))
+    if (!text_copy(&temporary, name))
         return no_memory(delivery);
-    int fd = maildir_write(maildir, temporary.s, &delivery->plan->lines, &job->message);
+    int fd =
+        maildir_write_own(maildir, &temporary, &delivery->plan->lines, &job->message);
     bool ok = fd >= 0 && publish(maildir, temporary.s, name, fd);
     if (!ok)
         local_result_defer_errno(delivery->result, "write to", path, "4.3.0");

@@ -122,17 +122,6 @@ piece(const char *bytes, size_t len)
     return result;
 }
 
-static int
-create(const struct maildir *maildir, const char *name)
-{
-    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    int fd = openat(maildir->tmp, name, flags, 0644);
-    /* the name is this delivery's own: whoever left the file there is dead */
-    if (fd < 0 && errno == EEXIST && unlinkat(maildir->tmp, name, 0) == 0)
-        fd = openat(maildir->tmp, name, flags, 0644);
-    return fd;
-}
-
 int
 maildir_write(const struct maildir *maildir, const char *name,
               const struct local_lines *lines, const struct message *message)
@@ -143,7 +132,7 @@ maildir_write(const struct maildir *maildir, const char *name,
         piece(message->bytes, message->len),
     };
     size_t len = pieces[0].iov_len + pieces[1].iov_len + pieces[2].iov_len;
-    int fd = create(maildir, name);
+    int fd = openat(maildir->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd >= 0 && allwritev(fd, pieces, 3) < len) {
         int saved = errno;
         (void)unlinkat(maildir->tmp, name, 0);
@@ -151,6 +140,19 @@ maildir_write(const struct maildir *maildir, const char *name,
         errno = saved;
         return -1;
     }
+    return fd;
+}
+
+int
+maildir_write_own(const struct maildir *maildir, stralloc *own,
+                  const struct local_lines *lines, const struct message *message)
+{
+    if (!text_append(own, ",P") || !text_append_number(own, (uint64_t)getpid()))
+        return -1;
+    int fd = maildir_write(maildir, own->s, lines, message);
+    /* whoever had our process id is dead, or it was ourselves: a recipient given thrice */
+    if (fd < 0 && errno == EEXIST && unlinkat(maildir->tmp, own->s, 0) == 0)
+        fd = maildir_write(maildir, own->s, lines, message);
     return fd;
 }
 

@@ -37,25 +37,25 @@ enum maildir_publish_status {
 bool maildir_open(struct maildir *maildir, int home, const char *path);
 void maildir_close(struct maildir *maildir);
 
-/* Make the name of the file.
- * path     the line of the .qmail file
- * nth      how many lines with the same path there were before
- * returns  true, or false with errno */
+/* Make the name of the file. path: the line of the .qmail file; nth: how many lines with
+ * the same path there were before. returns true, or false with errno */
 bool maildir_make_name(stralloc *name, const struct local_job *job, const char *path,
                        unsigned int nth);
 
 /* How many of the paths in list, each ended by '\0', are path? */
 unsigned int maildir_count_path(const stralloc *list, const char *path);
 
-/* Write Return-Path, Delivered-To and the message into a new file tmp/name. A file that a
- * killed delivery has left there is replaced.
- * returns  its descriptor, or -1 with errno: then there is no such file */
+/* Write Return-Path, Delivered-To and the message into a new file tmp/name.
+ * returns  its descriptor, or -1 with errno: we have left none. EEXIST: another has */
 int maildir_write(const struct maildir *maildir, const char *name,
                   const struct local_lines *lines, const struct message *message);
 
-/* Move tmp/temporary to new/name, or remove it if there is such a file. The file must
- * have been flushed; new/ (maildir->new) is to be flushed afterwards. On an error, which
- * errno tells, tmp/temporary is gone. */
+/* The same with a name that no other living process uses: *own gets a suffix for that. */
+int maildir_write_own(const struct maildir *maildir, stralloc *own,
+                      const struct local_lines *lines, const struct message *message);
+
+/* Move tmp/temporary, which is flushed, to new/name, or remove it if there is such a
+ * file. new/ is to be flushed afterwards. On an error (errno) tmp/temporary is gone. */
 enum maildir_publish_status maildir_publish(const struct maildir *maildir,
                                             const char *temporary, const char *name);
 

@@ -27,6 +27,27 @@ maildir_batch_begin(struct maildir_batch *batch, const char *number)
     return true;
 }
 
+/* Most of the time tmp/name is free. If not, a dead process has left it, or one goes on
+ * with this delivery: a spawner that was killed leaves its qmail-local at work. Neither may
+ * rename what the other has not yet flushed. So that file is left alone until the message
+ * is in new/. */
+static bool
+write_file(struct maildir_batch_file *file, struct maildir_slot *slot,
+           const struct message *message, const struct local_lines *lines)
+{
+    file->own.len = 0;
+    file->fd = maildir_write(&slot->maildir, file->name.s, lines, message);
+    if (file->fd < 0 && errno == EEXIST && text_copy(&file->own, file->name.s))
+        file->fd = maildir_write_own(&slot->maildir, &file->own, lines, message);
+    return file->fd >= 0;
+}
+
+static const char *
+name_in_tmp(const struct maildir_batch_file *file)
+{
+    return file->own.len ? file->own.s : file->name.s;
+}
+
 bool
 maildir_batch_add(struct maildir_batch *batch, struct maildir_slot *slot,
                   const stralloc *name, const struct local_job *job,
@@ -41,11 +62,8 @@ maildir_batch_add(struct maildir_batch *batch, struct maildir_slot *slot,
         job->may_repeat ? maildir_cache_look(slot, name->s) : MAILDIR_ABSENT;
     if (presence == MAILDIR_UNREADABLE)
         return false;
-    if (presence == MAILDIR_ABSENT) {
-        file->fd = maildir_write(&slot->maildir, name->s, lines, &job->message);
-        if (file->fd < 0)
-            return false;
-    }
+    if (presence == MAILDIR_ABSENT && !write_file(file, slot, &job->message, lines))
+        return false;
     file->slot = slot;
     file->job = batch->job_count - 1;
     slot->users++;
@@ -59,7 +77,7 @@ static void
 remove_file(struct maildir_batch_file *file)
 {
     if (file->fd >= 0) {
-        (void)unlinkat(file->slot->maildir.tmp, file->name.s, 0);
+        (void)unlinkat(file->slot->maildir.tmp, name_in_tmp(file), 0);
         close(file->fd);
         file->fd = -1;
     }
@@ -116,6 +134,18 @@ withdraw(struct maildir_batch *published)
 }
 
 static bool
+publish_file(const struct maildir_batch_file *file)
+{
+    const struct maildir *maildir = &file->slot->maildir;
+    if (maildir_publish(maildir, name_in_tmp(file), file->name.s) ==
+        MAILDIR_PUBLISH_ERROR)
+        return false;
+    if (file->own.len)
+        (void)unlinkat(maildir->tmp, file->name.s, 0); /* nobody needs it any more */
+    return true;
+}
+
+static bool
 publish(struct maildir_batch *filled)
 {
     bool ok = true;
@@ -125,8 +155,7 @@ publish(struct maildir_batch *filled)
             continue; /* it was there before */
         bool closed = close(file->fd) == 0;
         file->fd = -1;
-        if (closed && maildir_publish(&file->slot->maildir, file->name.s, file->name.s) !=
-                          MAILDIR_PUBLISH_ERROR)
+        if (closed && publish_file(file))
             continue;
         fail(filled, file, "write to");
         ok = false;
@@ -171,8 +200,10 @@ void
 maildir_batch_free(struct maildir_batch *batch)
 {
     maildir_batch_reset(batch);
-    for (size_t i = 0; i < MAILDIR_BATCH_FILES; i++)
+    for (size_t i = 0; i < MAILDIR_BATCH_FILES; i++) {
         stralloc_free(&batch->files[i].name);
+        stralloc_free(&batch->files[i].own);
+    }
     for (size_t i = 0; i < MAILDIR_BATCH_JOBS; i++) {
         stralloc_free(&batch->jobs[i].number);
         local_result_free(&batch->jobs[i].result);

@@ -23,9 +23,10 @@ enum { MAILDIR_BATCH_FILES = 128, MAILDIR_BATCH_JOBS = 128 };
 
 struct maildir_batch_file {
     struct maildir_slot *slot;
-    int fd; /* of tmp/name; -1 once it is published, or when it was there before */
+    int fd; /* of the file in tmp/; -1 once it is published, or if it was there before */
     stralloc name;
-    size_t job; /* index */
+    stralloc own; /* its name in tmp/ if that is another one, else empty */
+    size_t job;   /* index */
 };
 
 struct maildir_batch_job {

@@ -1,4 +1,4 @@
-#include "maildir.h"
+#include "maildir_batch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,13 +161,84 @@ replaces_what_a_killed_delivery_left(void **state)
     const struct fixture *fixture = *state;
     struct stat status;
 
+    for (int i = 0; i < 2; i++) {
+        stralloc own = STRALLOC_ZERO;
+        assert_true(text_copy(&own, "a"));
+        int fd = maildir_write_own(&fixture->maildir, &own, &fixture->lines,
+                                   &fixture->message);
+        assert_true(fd >= 0);
+        assert_string_not_equal(own.s, "a");
+        assert_int_equal(fstatat(fixture->maildir.tmp, own.s, &status, 0), 0);
+        assert_true(status.st_size < 1000);
+        assert_int_equal(ftruncate(fd, 1000000), 0); /* for the second one */
+        close(fd);
+        stralloc_free(&own);
+    }
+}
+
+static void
+leaves_what_another_delivery_writes_alone(void **state)
+{
+    const struct fixture *fixture = *state;
     write_delivery(fixture, "a");
-    int fd = openat(fixture->maildir.tmp, "a", O_WRONLY);
-    assert_int_equal(ftruncate(fd, 1000000), 0);
-    close(fd);
-    write_delivery(fixture, "a");
-    assert_int_equal(fstatat(fixture->maildir.tmp, "a", &status, 0), 0);
-    assert_true(status.st_size < 1000);
+    assert_int_equal(
+        maildir_write(&fixture->maildir, "a", &fixture->lines, &fixture->message), -1);
+    assert_int_equal(errno, EEXIST);
+}
+
+/* Of whom is new/a? */
+static void
+assert_published(const struct fixture *fixture, ino_t inode)
+{
+    struct stat status;
+    assert_int_equal(fstatat(fixture->maildir.new, "a", &status, 0), 0);
+    assert_int_equal(status.st_ino, inode);
+}
+
+static ino_t
+add_to_batch(struct maildir_batch *batch, const struct fixture *fixture)
+{
+    static struct maildir_slot slot;
+    stralloc name = STRALLOC_ZERO;
+    struct local_job again = job;
+    struct stat status;
+    slot.maildir = fixture->maildir;
+    again.message = fixture->message;
+    assert_true(text_copy(&name, "a"));
+    assert_true(maildir_batch_begin(batch, "1"));
+    assert_true(maildir_batch_add(batch, &slot, &name, &again, &fixture->lines));
+    stralloc_free(&name);
+    assert_int_equal(fstat(batch->files[0].fd, &status), 0);
+    return status.st_ino;
+}
+
+static void
+publishes_its_own_file_when_an_orphan_delivers_the_same_message(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct stat status;
+    struct durable durable = {.is_each_file = true};
+    struct maildir_batch *batches = calloc(3, sizeof *batches);
+    struct maildir_batch *orphan = &batches[0], *living = &batches[1],
+                         *none = &batches[2];
+
+    for (int is_orphan_first = 0; is_orphan_first < 2; is_orphan_first++) {
+        ino_t orphans = add_to_batch(orphan, fixture);
+        ino_t livings = add_to_batch(living, fixture);
+        struct maildir_batch *first = is_orphan_first ? orphan : living;
+        assert_true(maildir_batch_turn(first, none, &durable));
+        assert_published(fixture, is_orphan_first ? orphans : livings);
+        assert_true(
+            maildir_batch_turn(is_orphan_first ? living : orphan, none, &durable));
+        assert_published(fixture, is_orphan_first ? orphans : livings);
+        assert_int_equal(fstatat(fixture->maildir.tmp, "a", &status, 0), -1);
+        assert_int_equal(unlinkat(fixture->maildir.new, "a", 0), 0);
+        maildir_batch_reset(orphan);
+        maildir_batch_reset(living);
+    }
+    for (int i = 0; i < 3; i++)
+        maildir_batch_free(&batches[i]);
+    free(batches);
 }
 
 static void
@@ -218,6 +289,11 @@ main(void)
         cmocka_unit_test_setup_teardown(does_not_publish_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replaces_what_a_killed_delivery_left, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(leaves_what_another_delivery_writes_alone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            publishes_its_own_file_when_an_orphan_delivers_the_same_message, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(finds_names_with_and_without_flags, set_up,
                                         tear_down),
     };
