@@ -1,14 +1,13 @@
 """qmail-queued in a home of its own: no other service runs. Its clients, and what it wrote."""
-import array
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 
 import pytest
 
+import handoff_packet
 from conftest import PATIENCE, SAN, public_folder, remove_tree, wait_for
 from processes import children_of, tracer_of
 
@@ -57,12 +56,7 @@ class Client:
         self.socket.connect(str(queue.home / "queue/inject"))
 
     def send(self, *strings, body=b"", fds=()):
-        text = b"".join(str(s).encode() + b"\0" for s in strings)
-        self.raw(struct.pack("=I", len(text)) + text + body, fds)
-
-    def raw(self, packet, fds=()):
-        extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self.socket.sendmsg([packet], extra)
+        handoff_packet.send(self.socket, *strings, body=body, fds=fds)
 
     def message(self, message=MESSAGE, envelope=ENVELOPE):
         self.send("queue", len(message), len(envelope), body=message + envelope)
@@ -73,7 +67,7 @@ class Client:
     def answer(self):
         """The strings of the answer; [] when the connection is closed"""
         packet = self.socket.recv(65536)
-        return packet[4:-1].decode().split("\0") if packet else []
+        return handoff_packet.unpack(packet)[0] if packet else []
 
     def close(self):
         self.socket.close()

@@ -1,9 +1,10 @@
 """A scripted SMTP server, and the qmail-rspawn side of a qmail-remote session."""
 import select
 import socket
-import struct
 import subprocess
 import threading
+
+import handoff_packet
 
 
 class Peer:
@@ -118,17 +119,12 @@ class Session:
         theirs.close()
 
     def send(self, number, host, sender, recipients, message):
-        strings = "".join(f"{s}\0" for s in ("job", number, "1234567", host, sender, *recipients)).encode()
-        self.socket.send(struct.pack("=I", len(strings)) + strings + message)
+        handoff_packet.send(self.socket, "job", number, "1234567", host, sender, *recipients, body=message)
 
     def report(self):
         """The next report: number, [text per recipient]."""
-        packet = self.socket.recv(1 << 20)
-        assert packet, "the session has ended"
-        (length,) = struct.unpack("=I", packet[:4])
-        strings = packet[4:4 + length].decode().split("\0")
-        assert strings[0] == "report" and strings[-1] == "" and len(packet) == 4 + length
-        return int(strings[1]), strings[2:-1]
+        number, texts = handoff_packet.receive_report(self.socket)
+        return int(number), texts
 
     def job(self, number, host="there.example", sender="me@here.example", recipients=("you@there.example",),
             message=b"Subject: one\n\nbody\n"):

@@ -1,11 +1,11 @@
 """A spawner with a scripted program in the place of the delivery process; the test is qmail-send."""
 import os
 import socket
-import struct
 import subprocess
 
 import pytest
 
+import handoff_packet
 from conftest import PATIENCE
 
 
@@ -71,22 +71,14 @@ class Spawner:
         self.number += 1
         if isinstance(recipients, str):
             recipients = [recipients]
-        strings = ["job", str(self.number), "1234567", str(len(body) if length is None else length),
-                   sender, destination, destination, *recipients]
-        packet = "".join(s + "\0" for s in strings).encode()
-        packet = struct.pack("I", len(packet)) + packet + body
-        if fd is None:
-            self.socket.send(packet)
-        else:
-            socket.send_fds(self.socket, [packet], [fd])
+        length = len(body) if length is None else length
+        handoff_packet.send(self.socket, "job", self.number, "1234567", length, sender, destination,
+                            destination, *recipients, body=body, fds=[] if fd is None else [fd])
         return str(self.number)
 
     def report(self):
         """The next report: number, then one text per recipient."""
-        packet = self.socket.recv(200000)
-        length, = struct.unpack("I", packet[:4])
-        word, number, *texts = packet[4:4 + length].decode().split("\0")[:-1]
-        assert word == "report"
+        number, texts = handoff_packet.receive_report(self.socket)
         return number, *texts
 
     def ask(self, *argv, **options):

@@ -2,20 +2,15 @@
 import os
 import signal
 import socket
-import struct
 import subprocess
 import time
 
 import pytest
 
 from conftest import PATIENCE, public_folder, remove_tree, wait_for
+from handoff_packet import receive_report, send
 
 MESSAGE = b"From: a@b.example\nSubject: hello\n\nFrom the start\n.\nlast line without an end"
-
-
-def pack(*strings, body=b""):
-    block = b"".join(s.encode() + b"\0" for s in strings)
-    return struct.pack("=I", len(block)) + block + body
 
 
 class Session:
@@ -34,20 +29,12 @@ class Session:
     def job(self, ident, local="alice", dash="", ext="", domain="me.example", sender="s@r.example",
             default="./Maildir/", body=MESSAGE, fd=None, home=None):
         self.number += 1
-        packet = pack("job", str(self.number), str(ident), "alice", str(home or self.home), local, dash,
-                      ext, domain, sender, default, body=b"" if fd is not None else body)
-        if fd is None:
-            self.socket.send(packet)
-        else:
-            socket.send_fds(self.socket, [packet], [fd])
+        send(self.socket, "job", self.number, ident, "alice", home or self.home, local, dash, ext, domain,
+             sender, default, body=b"" if fd is not None else body, fds=[] if fd is None else [fd])
         return str(self.number)
 
     def report(self):
-        data = self.socket.recv(70000)
-        (length,) = struct.unpack("=I", data[:4])
-        assert length == len(data) - 4
-        word, number, text, end = data[4:].decode().split("\0")
-        assert (word, end) == ("report", "")
+        number, (text,) = receive_report(self.socket)
         return number, text
 
     def reports(self, count):
@@ -182,8 +169,8 @@ def test_failures_are_reported_with_their_codes(session, home):
 
 
 def test_a_mangled_job_is_answered_and_survived(session):
-    session.socket.send(pack("job", "7", "x"))
-    session.socket.send(pack("job", "8", "not-a-number", *["x"] * 8))
+    send(session.socket, "job", "7", "x")
+    send(session.socket, "job", "8", "not-a-number", *["x"] * 8)
     assert session.report() == ("8", "Zthe job is mangled (#4.3.0)\n")
     session.socket.send(b"\xff\xff\xff\xff")
     session.job(now_id())

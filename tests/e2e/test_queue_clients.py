@@ -3,7 +3,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 
 import pytest
@@ -145,8 +144,8 @@ def test_nonsense_is_refused_and_the_connection_stays(queue):
                     ["queue", size, 2**63], ["drop", size, rest, 0, 1], ["settled"], ["x" * 9000]):
         client.send(*strings, body=content)
         assert client.answer()[0] == "91", strings
-    for packet in (b"x", b"\xff\xff\xff\xff", struct.pack("=I", 3) + b"abc", os.urandom(500)):
-        client.raw(packet)
+    for packet in (b"x", b"\xff\xff\xff\xff", b"\3\0\0\0abc", os.urandom(500)):
+        client.socket.send(packet)
         assert client.answer()[0] == "91"
     client.send("queue", size, rest, body=content, fds=[0])
     assert client.answer()[0] == "91"

@@ -1,8 +1,8 @@
 """qmail-remote as a session: one connection for many jobs."""
 import re
-import socket
 import threading
 
+import handoff_packet
 from conftest import PATIENCE, wait_for
 from remote_program import MESSAGE
 from smtp_peer import Peer
@@ -109,15 +109,12 @@ def test_what_is_no_job_ends_the_session(routed):
 
 def test_large_messages_come_as_a_descriptor(routed, tmp_path):
     """A message above the packet's size comes as a file and arrives whole, byte by byte."""
-    import array
-    import struct
     text = b"".join(b"%d a line of some length, and more of it\n.\n" % i for i in range(30000))
     path = tmp_path / "message"
     path.write_bytes(text)
     with Peer() as peer, routed.session() as session, open(path, "rb") as file:
-        strings = b"job\0003\0001\0there.example\0me@here.example\0you@there.example\0"
-        session.socket.sendmsg([struct.pack("=I", len(strings)) + strings],
-                               [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))])
+        handoff_packet.send(session.socket, "job", 3, 1, "there.example", "me@here.example",
+                            "you@there.example", fds=[file.fileno()])
         assert session.report()[1][0].startswith("K")
     assert peer.messages[0] == text.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
 
