@@ -85,9 +85,9 @@ serve(struct client *client, char *buffer, uint64_t mount, unsigned int code)
     uint64_t len = entry->message_len + entry->envelope_len;
     unsigned int fetched = QUEUE_OK;
 
+    helper_settle(fds, entry->file < 0 ? 1 : 2);
     signal(SIGALRM, SIG_DFL);
     alarm(INJECTION_DEADLINE_S); /* the client has given up by then */
-    helper_settle(fds, entry->file < 0 ? 1 : 2);
     entry->file = fds[1];
     if (client->must_fetch)
         fetched = fetch(fds[0], len, mount, &fds[0]);

@@ -33,6 +33,7 @@ helper_settle(int *fds, int count)
     sig_ignore(SIGTERM);
     sig_ignore(SIGINT);
     sig_ignore(SIGHUP);
+    sig_ignore(SIGALRM);
     for (int i = 0; i < count; i++) {
         if (fds[i] == FIRST + i)
             continue;

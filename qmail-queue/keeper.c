@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
 #include <sys/file.h>
 
 #include <skalibs/djbunix.h>
@@ -87,13 +88,28 @@ verify_folder(struct queue_file *file, unsigned int folder,
 
 /* ---- the process */
 
+/* Until the next look into queue/drop is due, or asked for. */
+static void
+wait_for_round(int socket, int look)
+{
+    struct pollfd events[] = {{.fd = socket, .events = POLLIN},
+                              {.fd = look, .events = POLLIN}};
+    eventfd_t count;
+
+    if (poll(events, sizeof events / sizeof *events, ROUND_MS) <= 0)
+        return;
+    if (events[0].revents)
+        _exit(0); /* qmail-queued says nothing unasked: this is its end */
+    if (eventfd_read(look, &count) < 0)
+        report_error("unable to read", "the wish for a look into queue/drop");
+}
+
 static _Noreturn void
-serve(int socket, const struct keeper_task *task)
+serve(int socket, int look, const struct keeper_task *task)
 {
     struct queue_file file = {.message_len = 0};
     struct drop_take take = {
         .options = task->options, .mount = task->mount, .socket = socket};
-    struct pollfd parent = {.fd = socket, .events = POLLIN};
     struct handoff_parts all_verified = {.strings = "settled",
                                          .strings_len = sizeof "settled"};
 
@@ -110,9 +126,7 @@ serve(int socket, const struct keeper_task *task)
     }
     for (;;) {
         drop_take_round(&take);
-        int ready = poll(&parent, 1, ROUND_MS);
-        if (ready > 0)
-            _exit(0); /* qmail-queued says nothing unasked: this is its end */
+        wait_for_round(socket, look);
     }
 }
 
@@ -121,14 +135,32 @@ keeper_start(struct keeper *keeper, const struct keeper_task *task)
 {
     int ends[2];
 
-    if (!handoff_pair(ends))
+    keeper->look = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (keeper->look < 0 || !handoff_pair(ends))
         return false;
     keeper->pid = fork();
     if (keeper->pid == 0) {
-        helper_settle(&ends[1], 1);
-        serve(ends[1], task);
+        int fds[] = {ends[1], keeper->look};
+        helper_settle(fds, 2);
+        serve(fds[0], fds[1], task);
     }
     fd_close(ends[1]);
     keeper->socket = ends[0];
     return keeper->pid > 0 && ndelay_on(keeper->socket) == 0;
+}
+
+void
+keeper_look(const struct keeper *keeper)
+{
+    if (keeper->look >= 0)
+        (void)eventfd_write(keeper->look, 1); /* full: then it has enough wishes */
+}
+
+void
+keeper_forget(struct keeper *keeper)
+{
+    if (keeper->look >= 0)
+        fd_close(keeper->look);
+    keeper->look = -1;
+    keeper->pid = -1;
 }

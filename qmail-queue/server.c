@@ -139,7 +139,7 @@ static void
 keeper_ended(struct server *server)
 {
     report_text("error: the helper that verifies and takes in queue/drop has ended");
-    server->keeper.pid = -1;
+    keeper_forget(&server->keeper);
     server->keeper_again_s = now_s() + KEEPER_AGAIN_S;
     server->trigger.wants_scan = true; /* perhaps it could not tell of its last message */
 }
@@ -172,6 +172,10 @@ take_signals(struct server *server)
         case SIGTERM:
         case SIGINT:
             server->is_stopping = true;
+            break;
+        case SIGALRM:
+            keeper_look(&server->keeper);
+            server->keeper_again_s = 0;
             break;
         case SIGCHLD:
             if (!reap(server))
@@ -300,9 +304,9 @@ catch_signals(struct server *server)
 {
     int fd = selfpipe_init();
     return fd >= 0 && selfpipe_trap(SIGTERM) >= 0 && selfpipe_trap(SIGINT) >= 0 &&
-           selfpipe_trap(SIGCHLD) >= 0 && sig_ignore(SIGPIPE) >= 0 &&
-           sig_ignore(SIGXFSZ) >= 0 && sig_ignore(SIGHUP) >= 0 &&
-           server_watch(server, fd, SERVER_SIGNAL, EPOLLIN);
+           selfpipe_trap(SIGCHLD) >= 0 && selfpipe_trap(SIGALRM) >= 0 &&
+           sig_ignore(SIGPIPE) >= 0 && sig_ignore(SIGXFSZ) >= 0 &&
+           sig_ignore(SIGHUP) >= 0 && server_watch(server, fd, SERVER_SIGNAL, EPOLLIN);
 }
 
 static bool

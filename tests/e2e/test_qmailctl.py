@@ -1,5 +1,8 @@
 """qmailctl: each verb does what qmailctl(8) says."""
 import re
+import time
+
+from conftest import PATIENCE
 
 
 def states(one):
@@ -65,6 +68,19 @@ def test_doqueue_waits_for_the_start_and_tells_when_there_is_none(make_instance)
     one.qmailctl("doqueue")
     one.wait_mail("bob")
     one.wait_empty()
+
+
+def test_doqueue_looks_into_queue_drop(instance):
+    """What qmail-queue has left there does not wait for qmail-queued's next look, half a minute for each."""
+    inject = instance.home / "queue/inject"
+    deadline = time.monotonic() + PATIENCE
+    for count in (1, 2, 3, 4):
+        inject.rename(inject.with_name("away"))
+        instance.inject(b"Subject: dropped\n\n", "sender@remote.example", "carol@me.example")
+        inject.with_name("away").rename(inject)
+        instance.qmailctl("doqueue")
+        instance.wait_mail("carol", count)
+    assert time.monotonic() < deadline
 
 
 def test_reload_makes_qmail_send_read_its_files(instance):

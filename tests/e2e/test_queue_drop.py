@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -137,6 +138,38 @@ def test_a_scan_leaves_it_alone_until_it_is_on_the_disk(new_queue):
     with open(path, "rb") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     keeper.kill_all()
+
+
+def test_alrm_looks_at_once(new_queue):
+    """Four looks do not last four times the half minute between two, and each process may get the signal."""
+    new_queue.start()
+    new_queue.stop()
+    put(new_queue, "drop/1")
+    new_queue.start()
+    wait_for(lambda: len(new_queue.files()) == 1, "the first look")
+    deadline = time.monotonic() + PATIENCE
+    for count in (2, 3, 4, 5):
+        put(new_queue, f"drop/{count}")
+        for pid in (*new_queue.children(), new_queue.process.pid):
+            os.kill(pid, signal.SIGALRM)
+        wait_for(lambda: len(new_queue.files()) == count, f"{count} in the queue\n{new_queue.log()}")
+    assert time.monotonic() < deadline
+    new_queue.works()
+
+
+def test_alrm_replaces_a_helper_that_has_died(new_queue):
+    """Not after a minute."""
+    new_queue.start()
+    flusher, keeper = new_queue.children()
+    deadline = time.monotonic() + PATIENCE
+    for _ in range(2):
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: new_queue.children() == [flusher], "its end")
+        put(new_queue, "drop/a")
+        new_queue.process.send_signal(signal.SIGALRM)
+        wait_taken(new_queue)
+        flusher, keeper = new_queue.children()
+    assert time.monotonic() < deadline
 
 
 def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
