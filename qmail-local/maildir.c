@@ -150,7 +150,7 @@ maildir_write_own(const struct maildir *maildir, stralloc *own,
     if (!text_append(own, ",P") || !text_append_number(own, (uint64_t)getpid()))
         return -1;
     int fd = maildir_write(maildir, own->s, lines, message);
-    /* whoever had our process id is dead, or it was ourselves: a recipient given thrice */
+    /* whoever had our process id is dead, or it is us: a recipient was given thrice */
     if (fd < 0 && errno == EEXIST && unlinkat(maildir->tmp, own->s, 0) == 0)
         fd = maildir_write(maildir, own->s, lines, message);
     return fd;

@@ -28,9 +28,9 @@ maildir_batch_begin(struct maildir_batch *batch, const char *number)
 }
 
 /* Most of the time tmp/name is free. If not, a dead process has left it, or one goes on
- * with this delivery: a spawner that was killed leaves its qmail-local at work. Neither may
- * rename what the other has not yet flushed. So that file is left alone until the message
- * is in new/. */
+ * with this delivery: a spawner that was killed leaves its qmail-local at work. Neither
+ * may rename what the other has not yet flushed. So that file is left alone until the
+ * message is in new/. */
 static bool
 write_file(struct maildir_batch_file *file, struct maildir_slot *slot,
            const struct message *message, const struct local_lines *lines)

@@ -50,8 +50,8 @@ describe_counts(const struct send *send, stralloc *text)
            append_item(text, "remote-limit", remote->limit);
 }
 
-/* channel, name, running, waiting, failures, seconds since the last one, seconds until the next
- * try, last report */
+/* channel, name, running, waiting, failures, seconds since the last one, seconds until
+ * the next try, last report */
 static bool
 describe_destination(const struct send *send, const struct destination *each,
                      stralloc *text)
@@ -114,7 +114,7 @@ obey(struct send *send, const char *verb, stralloc *text)
     return ok ? "ok" : "out of memory";
 }
 
-/* The text may be long: it goes as a descriptor, so the operator's slowness is not ours. */
+/* The text may be long: as a descriptor it makes the operator's slowness not ours. */
 static bool
 answer(int socket, const char *word, const stralloc *text)
 {
