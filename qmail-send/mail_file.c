@@ -96,12 +96,13 @@ mail_check_begin(struct mail_check *check, uint64_t id)
     check->error = errno;
 }
 
-/* Can qmail-queued be about to lock this file? Ids are times; its clock is ours. */
+/* Can qmail-queued be about to lock this file? Ids are times; its clock is ours, and may
+ * have been set back a little since. */
 static bool
 is_young(uint64_t id)
 {
     uint64_t now_s = (uint64_t)time(NULL);
-    return id / 1000000 + YOUNG_S > now_s && id / 1000000 <= now_s + 1;
+    return id / 1000000 + YOUNG_S > now_s && id / 1000000 < now_s + YOUNG_S;
 }
 
 /* A file is first there, then locked, then written. So an incomplete young one is left

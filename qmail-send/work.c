@@ -154,7 +154,7 @@ look_at_unseen(struct send *send, struct mail_check *found, enum schedule_mark m
         trouble(send, found->id, found->status, mark);
         return;
     }
-    /* a try that is further away than any could be was planned by a clock that went wrong */
+    /* a try that is further away than any could be: the clock that planned it erred */
     if (mark == SCHEDULE_UNSEEN && found->next_try_s > send->now_s &&
         found->next_try_s - send->now_s <= send->config.queuelifetime_s) {
         pass_schedule(send, found->id, found->next_try_s, SCHEDULE_SEEN);

@@ -225,9 +225,18 @@ class Instance:
             self.scanner.wait(PATIENCE)
             self.scanner = None
 
+    def tell_sender(self, number):
+        """Send a signal to qmail-send, and wait until it has obeyed."""
+        self.kill("qmail-send", number)
+        self.bin("qmail-qstat")  # it looks at signals before it answers
+
     def reload(self):
-        """Have qmail-send read its control files again (HUP)."""
-        self.run("s6-svc", "-h", self.home / "service/qmail-send")
+        """Have qmail-send read its control files again."""
+        self.tell_sender(signal.SIGHUP)
+
+    def doqueue(self):
+        """Have qmail-send try everything."""
+        self.tell_sender(signal.SIGALRM)
 
     def restart(self, *services):
         """Restart services (all), and wait until they are ready again."""

@@ -87,7 +87,10 @@ def test_reload_makes_qmail_send_read_its_files(instance):
     """reload: a domain added to control/locals is local at once."""
     instance.control("locals", "localhost\nme.example\nnew.example")
     instance.control("rcpthosts", "localhost\nme.example\nnew.example")
+    instance.wait_empty()
+    count = sum("status:" in line for line in instance.log())
     instance.qmailctl("reload")
+    instance.wait_log("status:", count=count + 1)
     before = len(instance.maildir("carol"))
     instance.swaks(to="carol@new.example")
     instance.wait_mail("carol", before + 1)
