@@ -75,6 +75,8 @@ programs: $(addprefix $(BIN)/,$(PROGRAMS))
 build/include/cdb.h:
 	@tests/packages --look $(BUILD_PACKAGES)
 	@mkdir -p $(@D)
+	@ln -sfn /usr/include/linux $(@D)/linux
+	@ln -sfn /usr/include/asm-generic $(@D)/asm-generic
 	@ln -sf /usr/include/cdb.h $@
 
 packages:

@@ -13,8 +13,8 @@
 #include "clock.h"
 
 enum {
-    FEW = 2,                /* a file and its directory: fsync */
-    SAMPLE = 4,             /* files of a batch by which fsync is measured */
+    FEW = 20,               /* descriptors: for so many fsync is always cheaper */
+    SAMPLE = FEW,           /* of a batch, by which fsync is measured */
     MEASURE_EVERY = 64,     /* batches between two measurements of fsync */
     DEAR = 2,               /* syncfs may cost this many times its fsyncs: it does more */
     BACK_OFF = 20,          /* a dear syncfs costs at most a twentieth of the time */
@@ -36,16 +36,6 @@ syncfs_reports_errors(void)
 }
 
 static bool
-flush_one(int fd)
-{
-    int result;
-    do
-        result = fsync(fd);
-    while (result < 0 && errno == EINTR);
-    return result == 0;
-}
-
-static bool
 flush_file_system(int fd)
 {
     int result;
@@ -64,19 +54,34 @@ learn_fsync(struct durable *durable, int64_t took_us)
     durable->batches = 0;
 }
 
+/* Have the data of all files written. Only then one commit of the journal can cover them all.
+ * returns  false with errno; an error is told once, so it must not be lost here: fsync would
+ *          then succeed. Where sync_file_range does not work, fsync does it all. */
+static bool
+write_data(const int *fds, size_t count)
+{
+    const unsigned int wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+    for (size_t i = 0; i < count; i++)
+        (void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+    for (size_t i = 0; i < count; i++)
+        if (sync_file_range(fds[i], 0, 0, wait) < 0 && errno != EINVAL &&
+            errno != ENOSYS && errno != ESPIPE)
+            return false;
+    return true;
+}
+
 static bool
 flush_each(struct durable *durable, const int *fds, size_t count)
 {
     int64_t start = clock_monotonic_us();
-    /* Only a hint: when all data is on its way, the first fsync commits the journal for
-     * all of them, and the others find it done. Of an error on the way fsync tells. */
-    for (size_t i = 0; count > FEW && i < count; i++)
-        (void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
-    for (size_t i = 0; i < count; i++)
-        if (!flush_one(fds[i]))
-            return false;
-    learn_fsync(durable, (clock_monotonic_us() - start) / (int64_t)count);
-    return true;
+    if (count > 1 && !write_data(fds, count))
+        return false;
+    bool ok = durable->is_each_file ? serial_fsync(fds, count)
+                                    : parallel_fsync(&durable->parallel, fds, count);
+    if (ok)
+        learn_fsync(durable, (clock_monotonic_us() - start) / (int64_t)count);
+    return ok;
 }
 
 static bool
@@ -100,8 +105,9 @@ static bool
 flush_group(struct durable *durable, const int *fds, size_t count, dev_t device)
 {
     if (device != durable->device)
-        *durable =
-            (struct durable){.device = device, .is_each_file = durable->is_each_file};
+        *durable = (struct durable){.device = device,
+                                    .is_each_file = durable->is_each_file,
+                                    .parallel = durable->parallel};
     if (count <= FEW || durable->is_each_file ||
         clock_monotonic_us() < durable->no_syncfs_until || !syncfs_reports_errors())
         return flush_each(durable, fds, count);

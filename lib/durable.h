@@ -7,18 +7,22 @@
 
 #include <sys/types.h>
 
+#include "parallel_fsync.h"
+
 /* Make what was written survive a loss of power, with as few flushes of the disk as
- * possible: a lone file by fsync, many by one syncfs of their file system. syncfs also
- * pays for what other programs have written there; where that is dearer than an fsync for
- * each file, the next ones are done by fsync, until it has been worth another try. */
+ * possible: some files by an fsync for each at the same time, many by one syncfs of their
+ * file system. syncfs also pays for what other programs have written there; where that is
+ * dearer than an fsync for each file, the next ones are done by fsync, until it has been
+ * worth another try. */
 
 struct durable {
     bool is_one_device;      /* the caller promises: all is on one file system, always */
-    bool is_each_file;       /* the caller wants an fsync for each, whatever it costs */
+    bool is_each_file;       /* the caller wants one fsync after the other */
     dev_t device;            /* the file system that the figures below are about */
     uint64_t fsync_us;       /* what one fsync takes; 0: not yet measured */
     unsigned int batches;    /* by syncfs, since an fsync was last measured */
     int64_t no_syncfs_until; /* monotonic microseconds */
+    struct parallel_fsync parallel;
 };
 
 /* Flush every one of these descriptors, files and directories, in this order where the

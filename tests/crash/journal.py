@@ -4,10 +4,11 @@ import re
 HEX = re.compile(r"\\x([0-9a-f]{2})")
 LINE = re.compile(r"(\d+) +([\d.]+) (.*)")  # strace -f -ttt
 LENGTH = re.compile(r", (\d+)\)?$")
+REQUEST = re.compile(r"aio_lio_opcode=IOCB_CMD_FSYNC, aio_fildes=\d+<((?:\\x[0-9a-f]{2})*)>")
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 CALLS = ("openat,open,creat,write,writev,pwrite64,pwritev,ftruncate,truncate,rename,renameat,renameat2,"
-         "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,sendto,sendmsg,sendfile,"
-         "copy_file_range,execve")
+         "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,io_submit,io_getevents,sendto,sendmsg,"
+         "sendfile,copy_file_range,execve")
 
 
 def plain(text):
@@ -93,6 +94,7 @@ class Journal:
         self.names = dict(self.before)  # path: File, as of now in the trace
         self.nameless = {}  # (pid, descriptor): File, made with O_TMPFILE
         self.changes, self.flushes, self.answers = [], [], {}
+        self.requested = {}  # pid: [(begin, path)], each an fsync that has not been seen to end
         calls, self.exits = read_calls(lines)
         self.programs = {}
         self.stamps = [float(match[2]) if match else 0 for match in map(LINE.match, lines)]
@@ -229,14 +231,27 @@ class Journal:
 
     # -- flushes ----------------------------------------------------------------------------
 
-    def on_fsync(self, call):
-        path = call.descriptor()
+    def flush(self, begin, end, path):
         file = self.names.get(path)
         if file or self.is_ours(path):
-            self.flushes.append((call.begin, call.end, lambda change: (
+            self.flushes.append((begin, end, lambda change: (
                 change.file is file if file else path in change.directories)))
 
+    def on_fsync(self, call):
+        self.flush(call.begin, call.end, call.descriptor())
+
     on_fdatasync = on_fsync
+
+    def on_io_submit(self, call):
+        paths = [plain(name).decode(errors="surrogateescape") for name in REQUEST.findall(call.text)]
+        begun = paths[:int(call.result.split()[0])]
+        self.requested.setdefault(call.pid, []).extend((call.begin, path) for path in begun)
+
+    def on_io_getevents(self, call):
+        """Of all that the process has requested, as we call it; only those without an error."""
+        if call.text.count("res=0") == int(call.result.split()[0]):
+            for begin, path in self.requested.pop(call.pid, ()):
+                self.flush(begin, call.end, path)
 
     def on_syncfs(self, call):
         if self.is_ours(call.descriptor()):

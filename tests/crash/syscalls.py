@@ -52,6 +52,8 @@ FAIL_WITH = {call: errors.split() for names, errors in {
     "write writev pwrite64 sendfile copy_file_range": "ENOSPC EIO ENOMEM EINTR EAGAIN",
     "sendto sendmsg": "ENOMEM EINTR EAGAIN EACCES",
     "fsync fdatasync syncfs sync_file_range": "ENOSPC EIO ENOMEM EINTR",
+    "io_setup io_submit": "ENOMEM EAGAIN",
+    "io_getevents": "EIO EINTR",
     "ftruncate fallocate": "ENOSPC EIO ENOMEM EINTR",
     "stat lstat fstat newfstatat fstatfs statx access faccessat2": "EIO ENOMEM EACCES",
     "readlink getcwd": "EIO ENOMEM EACCES",

@@ -1,5 +1,6 @@
 """control/flush: how qmail-queued makes messages safe."""
 import subprocess
+from contextlib import contextmanager
 
 from conftest import run, wait_for
 from processes import tracer_of
@@ -12,22 +13,43 @@ def load(one):
         f"alice@{one.host}", f"{one.ip}:{one.port}")
 
 
+@contextmanager
+def traced(one, trace):
+    """Flushes by qmail-queued and its helpers go into the file `trace`."""
+    pids = [option for pid in one.processes("qmail-queued") for option in ("-p", str(pid))]
+    calls = "trace=fsync,fdatasync,syncfs,io_submit"
+    with subprocess.Popen(["strace", "-q", "-e", calls, "-o", trace, *pids], stderr=subprocess.PIPE,
+                          text=True) as strace:
+        wait_for(lambda: all(tracer_of(pid) == strace.pid for pid in pids[1::2]), "strace")
+        yield
+        strace.terminate()
+
+
 def test_file_by_file_means_an_fsync_for_each_message(make_instance, tmp_path):
     """With "file" in control/flush no flush is shared, however many messages come at the same time."""
     one = make_instance(start=False)
     one.control("flush", "file")
     one.start()
     trace = tmp_path / "trace"
-    pids = [option for pid in one.processes("qmail-queued") for option in ("-p", str(pid))]
-    with subprocess.Popen(["strace", "-q", "-e", "trace=fsync,fdatasync,syncfs", "-o", trace, *pids],
-                          stderr=subprocess.PIPE, text=True) as strace:
-        wait_for(lambda: all(tracer_of(pid) == strace.pid for pid in pids[1::2]), "strace")
+    with traced(one, trace):
         load(one)
         one.wait_mail("alice", MESSAGES)
-        strace.terminate()
     calls = trace.read_text()
-    assert "syncfs" not in calls
+    assert "syncfs" not in calls and "io_submit" not in calls
     assert calls.count("fsync(") >= MESSAGES
+
+
+def test_a_lone_message_has_its_file_and_folder_flushed_at_the_same_time(make_instance, tmp_path):
+    """One request for both, so that a journalling file system commits once."""
+    one = make_instance()
+    trace = tmp_path / "trace"
+    with traced(one, trace):
+        one.inject(b"Subject: alone\n\nx\n", "carol@remote.example", f"alice@{one.host}")
+        one.wait_mail("alice")
+    calls = trace.read_text()
+    assert calls.count("io_submit(") == 1, calls
+    assert calls.count("IOCB_CMD_FSYNC") == 2, calls
+    assert "fsync(" not in calls and "syncfs" not in calls
 
 
 def test_a_word_without_meaning_is_not_guessed(make_instance):

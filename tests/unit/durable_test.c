@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { MANY = 8 };
+enum { SOME = 8, MANY = 24 /* for which fsync is not always cheaper */ };
 
 static char directory[] =
     "/var/tmp/durable_test.XXXXXX"; /* a disk, where /tmp may be memory */
@@ -38,16 +38,16 @@ new_file(void)
 }
 
 static void
-open_many(int fds[MANY])
+open_many(int *fds, int count)
 {
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < count; i++)
         fds[i] = new_file();
 }
 
 static void
-close_many(const int fds[MANY])
+close_many(const int *fds, int count)
 {
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < count; i++)
         close(fds[i]);
 }
 
@@ -72,15 +72,33 @@ flushes_a_lone_file_and_its_directory_and_learns_the_cost(void **state)
 }
 
 static void
+flushes_some_files_one_by_one_at_the_same_time(void **state)
+{
+    (void)state;
+    struct durable durable = {0};
+    int fds[SOME];
+    open_many(fds, SOME);
+    assert_true(durable_flush(&durable, fds, 1)); /* learns the device */
+    durable.batches = 5;
+    assert_true(durable_flush(&durable, fds, SOME));
+    assert_int_equal(durable.batches, 0); /* not by syncfs */
+    assert_true(durable.parallel.context != 0);
+    close_many(fds, SOME);
+}
+
+static void
 flushes_many_files(void **state)
 {
     (void)state;
     struct durable durable = {0};
     int fds[MANY];
-    open_many(fds);
+    open_many(fds, MANY);
     assert_true(durable_flush(&durable, fds, MANY));
+    durable.no_syncfs_until = 0; /* whatever others have just written here */
+    durable.fsync_us = UINT32_MAX;
     assert_true(durable_flush(&durable, fds, MANY));
-    close_many(fds);
+    assert_int_equal(durable.batches, 1); /* by syncfs */
+    close_many(fds, MANY);
 }
 
 static void
@@ -88,7 +106,7 @@ leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
 {
     (void)state;
     int fds[MANY];
-    open_many(fds);
+    open_many(fds, MANY);
     struct durable durable = {0};
     assert_true(durable_flush(&durable, fds, 1)); /* learns the device */
     durable.fsync_us = 1; /* so cheap that any syncfs of new data is dearer */
@@ -100,7 +118,7 @@ leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
     assert_true(durable_flush(&durable, fds, MANY));
     assert_true(durable.no_syncfs_until == until);
     assert_int_equal(durable.batches, 0); /* by fsync: measured again */
-    close_many(fds);
+    close_many(fds, MANY);
 }
 
 static void
@@ -108,14 +126,15 @@ never_flushes_together_what_the_caller_wants_file_by_file(void **state)
 {
     (void)state;
     int fds[MANY];
-    open_many(fds);
+    open_many(fds, MANY);
     struct durable durable = {.is_each_file = true, .batches = 5};
     assert_true(durable_flush(&durable, fds, MANY));
     assert_true(durable.is_each_file); /* kept when the device is learned */
     durable.batches = 5;
     assert_true(durable_flush(&durable, fds, MANY));
     assert_int_equal(durable.batches, 0); /* a flush of each begins to count anew */
-    close_many(fds);
+    assert_true(durable.parallel.context == 0);
+    close_many(fds, MANY);
 }
 
 static void
@@ -124,12 +143,12 @@ handles_files_on_two_file_systems(void **state)
     (void)state;
     int fds[MANY + 2];
     struct durable durable = {0};
-    open_many(fds);
+    open_many(fds, MANY);
     fds[MANY] = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     fds[MANY + 1] = new_file();
     assert_true(fds[MANY] >= 0);
     assert_true(durable_flush(&durable, fds, MANY + 2));
-    close_many(fds);
+    close_many(fds, MANY);
     close(fds[MANY]);
     close(fds[MANY + 1]);
 }
@@ -158,6 +177,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_to_flush_is_a_success),
         cmocka_unit_test(flushes_a_lone_file_and_its_directory_and_learns_the_cost),
+        cmocka_unit_test(flushes_some_files_one_by_one_at_the_same_time),
         cmocka_unit_test(flushes_many_files),
         cmocka_unit_test(leaves_syncfs_alone_for_a_while_after_a_dear_one),
         cmocka_unit_test(never_flushes_together_what_the_caller_wants_file_by_file),
