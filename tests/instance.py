@@ -24,16 +24,22 @@ class NotPossible(Exception):
     """This machine cannot run it; the text says in one sentence what is missing."""
 
 
-def wait_for(condition, what="event", patience=None):
-    """Call condition until it gives something true, and return that. what: a text, or a function."""
-    deadline = time.monotonic() + (patience or PATIENCE)
+def comes_true(condition, patience=None, pause=0.02):
+    """Call condition until it gives something true, or the time is over; returns what it gave last."""
+    deadline = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         result = condition()
-        if result:
+        if result or time.monotonic() > deadline:
             return result
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+
+
+def wait_for(condition, what="event", patience=None, pause=0.02):
+    """The same, but the condition must come true. what: a text, or a function."""
+    result = comes_true(condition, patience, pause)
+    if not result:
+        raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
+    return result
 
 
 def run(*argv, check=True, **options):

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import load
+from instance import wait_for
 from processes import name_of
 from servers import DOMAIN, USER, Pennypost
 
@@ -17,14 +18,6 @@ DEAD_PORT = 1
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILL_QUEUE = os.path.join(SOURCE, "build/bench/fill-queue")
 LOCAL = f"{USER}@{DOMAIN}"
-
-
-def wait_until(condition, what, limit_s=120, every_s=0.01):
-    end = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {limit_s} s for {what}")
-        time.sleep(every_s)
 
 
 def fill_queue(home, count, is_due, size=1024, recipient=f"somebody@{DEAD}"):
@@ -87,7 +80,7 @@ class Growing(Pennypost):
                         f">{self.folder}/svscan.log 2>&1 &",
                         env=dict(os.environ, QMAILHOME=self.folder))
         service = f"{self.folder}/service/qmail-send"
-        wait_until(lambda: os.path.exists(service + "/supervise/status"), "supervision")
+        wait_for(lambda: os.path.exists(service + "/supervise/status"), "supervision", 120)
         subprocess.run(["s6-svwait", "-U", "-t", "60000", service], check=True)
         ready_s = time.monotonic() - start
         load.wait_for_port(self.port)
@@ -106,7 +99,7 @@ class Growing(Pennypost):
             known, unseen, seconds = queue_stat(self.folder)
             took.append(seconds)
             return known >= count and unseen == 0
-        wait_until(is_scanned, "the scan", limit_s, 0.1)
+        wait_for(is_scanned, "the scan", limit_s, 0.1)
         return took
 
     def maildir_box(self):

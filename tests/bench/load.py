@@ -13,6 +13,9 @@ import sys
 import time
 
 from machine import NotPossible
+# behind machine, which makes the modules of tests/ known
+from instance import wait_for
+import smtp_client
 
 # what a server that fails, or a client that gives up, raises
 TROUBLE = (AssertionError, TimeoutError, RuntimeError, OSError, subprocess.SubprocessError)
@@ -102,15 +105,13 @@ class Sink:
 
 
 def wait_for_port(port, limit_s=30):
-    end = time.monotonic() + limit_s
-    while True:
+    def answers():
         try:
             socket.create_connection(("127.0.0.1", port)).close()
-            return
         except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
+            return False
+        return True
+    wait_for(answers, f"port {port}", limit_s)
 
 
 def smtp_source(port, recipient, shape, recipients=1):
@@ -127,23 +128,11 @@ def smtp_source(port, recipient, shape, recipients=1):
     return time.monotonic() - start
 
 
-class Client:
-    """One SMTP session, a line at a time."""
+class Client(smtp_client.Client):
+    """One session with a server on this machine."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.file = self.socket.makefile("rwb")
-        self.answer()
-
-    def answer(self):
-        line = self.file.readline()
-        if line[:1] not in (b"2", b"3"):
-            raise RuntimeError(f"answer {line!r}")
-
-    def say(self, text):
-        self.file.write(text + b"\r\n")
-        self.file.flush()
-        self.answer()
+        super().__init__("127.0.0.1", port)
 
     def send(self, recipient):
         """One message. Seconds from the end of data to 250."""
@@ -153,11 +142,6 @@ class Client:
         start = time.monotonic()
         self.say(b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n.")
         return time.monotonic() - start
-
-    def close(self):
-        self.say(b"QUIT")
-        self.file.close()
-        self.socket.close()
 
 
 def latency(port, recipient, maildir, count):

@@ -61,7 +61,7 @@ def accept_times(port, sessions, seconds):
             while time.monotonic() < end:
                 times.append(client.send(LOCAL) * 1000)
             client.close()
-        except (OSError, RuntimeError) as error:
+        except load.TROUBLE as error:
             errors.append(error)
     threads = [threading.Thread(target=talk) for _ in range(sessions)]
     for thread in threads:

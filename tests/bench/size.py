@@ -24,6 +24,7 @@ import time
 import load
 import machine
 from growth import LOCAL, SOURCE, Growing
+from instance import comes_true
 from processes import name_of, private_bytes
 from servers import REMOTE, SINK_PORT, USER
 
@@ -86,10 +87,8 @@ def total_lines():
 
 def wait_idle(server):
     """Until no delivery process waits for a next job any more."""
-    end = time.monotonic() + SESSION_END_S
-    while time.monotonic() < end and (server.pids_of("qmail-local")
-                                      or server.pids_of("qmail-remote")):
-        time.sleep(0.2)
+    comes_true(lambda: not server.pids_of("qmail-local") and not server.pids_of("qmail-remote"),
+               SESSION_END_S, 0.2)
     server.cgroup.settle()
 
 

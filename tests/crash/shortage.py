@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from cut import new_disk, probe
-from greedy import honest
 from instance import SERVICES, NotPossible, remove_tree, run, wait_for
 from processes import fields_of
 from watch import Cgroup, peak_of
@@ -80,7 +79,7 @@ def no_session(world, tally, is_short):
     servers = world.one.processes("tcpserver")
     with NoProcesses(*servers):
         refused = [world.by_smtp(world.new()) for _ in range(3)]
-    honest(world, tally, "no session")
+    world.still_works(tally, "no session")
     if world.one.processes("tcpserver") != servers:
         tally.fault("no session", "tcpserver has ended")
     if any(sent.acknowledged for sent in refused):
@@ -103,7 +102,7 @@ def no_flusher(world, tally, is_short):
             tally.fault("no flusher", f"said: {sent.answer}")
     wait_for(lambda: world.one.processes("qmail-queued"), "s6-supervise")
     world.one.wait_ready()
-    honest(world, tally, "no flusher")
+    world.still_works(tally, "no flusher")
     world.check(tally, "no flusher", messages)
 
 
@@ -126,7 +125,7 @@ def full_process_table(world, tally, is_short):
             tally.fault("full process table", "there was room: the test is wrong")
         group.write("pids.max", "max")
         wait_for(lambda: world.one.processes("qmail-send"), "s6-supervise", 90)
-        honest(world, tally, "full process table")
+        world.still_works(tally, "full process table")
         world.check(tally, "full process table", messages)
     finally:
         group.write("pids.max", "max")
@@ -308,7 +307,7 @@ def fill_and_free(world, tally, case, filler, seconds):
     if any(client.is_alive() for client in clients):
         tally.fault(case, f"a client still waits\n{world.one.tail()}")
     world.one.wait_ready()
-    honest(world, tally, case)
+    world.still_works(tally, case)
     messages = [sent for client in clients for sent in client.sent]
     for sent in messages:
         # while tcpserver is dead nobody listens
@@ -317,6 +316,6 @@ def fill_and_free(world, tally, case, filler, seconds):
             tally.fault(case, f"said: {sent.answer}")
     world.check(tally, case, messages)
     began = time.time()
-    honest(world, tally, case)
+    world.still_works(tally, case)
     wait_logs(world, began)
     world.forget()

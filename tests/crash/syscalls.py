@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from dns_server import Dns
-from instance import PATIENCE, run
+from instance import PATIENCE, comes_true, run
 from smtp_peer import Peer
 from tracing import Trap, calls, ordinals
 from world import Tally, World
@@ -101,12 +101,8 @@ class Series:
     def service_up(self):
         """Until it is ready, or the call was reached."""
         self.one.run("s6-svc", "-u", self.folder)
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and not self.trap.has_struck():
-            done = self.one.run("s6-svstat", "-o", "ready", self.folder, check=False)
-            if done.stdout.strip() == "true":
-                return
-            time.sleep(0.02)
+        comes_true(lambda: self.trap.has_struck() or self.one.run(
+            "s6-svstat", "-o", "ready", self.folder, check=False).stdout.strip() == "true")
 
     def end_sessions(self):
         """Have the next delivery start a new process."""

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from instance import PATIENCE
+from instance import comes_true
 from processes import tracer_of
 
 SCRIPT = """#!/bin/sh
@@ -100,15 +100,10 @@ class Trap:
 
     def wait_started(self):
         """Until the program runs, and the child that is aimed at has its own strace."""
-        deadline = time.monotonic() + PATIENCE
-        while self.is_armed() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        comes_true(lambda: not self.is_armed(), pause=0.01)
 
     def wait_struck(self, seconds):
-        deadline = time.monotonic() + seconds
-        while not self.has_struck() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.has_struck()
+        return comes_true(self.has_struck, seconds)
 
 
 class Hunt(threading.Thread):

@@ -3,6 +3,7 @@ import os
 import time
 
 from tracing import Trap
+from instance import comes_true
 from world import Tally, World
 
 
@@ -48,9 +49,7 @@ def one_case(world, trap, tally, pair, reader, wait):
     trap.arm(f"-e trace={name} -e inject={name}:signal=SIGKILL:when={nth}")
     sent = world.by_smtp(world.new(remote=False))
     tally.cases += 1
-    deadline = time.monotonic() + 10
-    while not trap.has_struck() and world.left() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    comes_true(lambda: trap.has_struck() or not world.left(), 10, 0.005)
     tally.hit += trap.has_struck()
     READERS[reader](world.box())
     time.sleep(wait)

@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from instance import PATIENCE, SERVICES, Instance, remove_tree
+from instance import PATIENCE, SERVICES, Instance, comes_true, remove_tree
 from smtp_peer import Peer
 
 SINK_PORT = 2526
@@ -211,6 +211,17 @@ class World:
             self.purge()
         self.forget()
 
+    def still_works(self, tally, case):
+        """An honest client sends a message, which arrives whatever else goes on."""
+        def arrives():
+            return self.arrived(sent)[:2] == (1, 1)
+        sent = self.by_smtp(self.new(), timeout=60)
+        tally.accepted += sent.acknowledged
+        if not (sent.acknowledged and comes_true(arrives, 60, 0.05)):
+            tally.lost += sent.acknowledged
+            tally.fault(case, f"an honest client is not served: {sent.answer} {self.arrived(sent)}\n"
+                        f"{self.one.tail()}")
+
     def begin_anew(self):
         """After a fault: everything is stopped, the queue emptied, everything started."""
         self.one.stop()
@@ -235,9 +246,7 @@ class World:
             self.one.kill("qmail-local")
             sent = self.by_smtp(self.new(remote=False))
             self.check(tally, "sweep", [sent])
-            deadline = time.monotonic() + PATIENCE
-            while self.temporary() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            comes_true(lambda: not self.temporary(), pause=0.1)
         if self.temporary():
             tally.fault("sweep", f"Maildir/tmp still has {[f.name for f in self.temporary()]}")
         return len(left)

@@ -1,6 +1,5 @@
 """qmail-queued in a home of its own: no other service runs. Its clients, and what it wrote."""
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -10,41 +9,11 @@ import pytest
 import handoff_packet
 from conftest import PATIENCE, SAN, public_folder, remove_tree, wait_for
 from processes import children_of, tracer_of
+from queue_file import parse
 
 OWNER, STRANGER = 4243, 4244
 MESSAGE = b"Subject: x\n\nhello\n"
 ENVELOPE = b"Fme@a.example\0Tyou@b.example\0\0"
-
-
-def crc32c(data, table=[]):
-    """CRC-32C, written from RFC 3720 and not from our code."""
-    if not table:
-        for byte in range(256):
-            for _ in range(8):
-                byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-            table.append(byte)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
-
-
-def parse(path):
-    """Take a queue file apart as queue-file(5) says. returns message, {letter: [text]}"""
-    data = path.read_bytes()
-    footer = data[-64:]
-    match = re.fullmatch(rb"pennypost 1 (\d{20}) (\d{10}) ([0-9a-f]{8}) {11}\n", footer)
-    assert match, footer
-    message_len, envelope_len = int(match[1]), int(match[2])
-    assert message_len + envelope_len + 64 == len(data)
-    message, envelope = data[:message_len], data[message_len:-64]
-    assert envelope[:1] == b"H" and envelope[41:42] == b"\0"
-    records = envelope[42:]
-    assert crc32c(message + re.sub(rb"(^|\0)D", rb"\1T", records)) == int(match[3], 16)
-    fields = {}
-    for record in records[:-1].split(b"\0"):
-        fields.setdefault(record[:1].decode(), []).append(record[1:].decode())
-    return message, fields
 
 
 class Client:

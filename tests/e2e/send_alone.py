@@ -1,13 +1,12 @@
 """An instance whose remote mail goes to a sink; what happened to queue files long ago."""
 import os
-import re
 import socketserver
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from queue_alone import crc32c
+from queue_file import checksum
 
 
 class SinkHandler(socketserver.StreamRequestHandler):
@@ -79,8 +78,7 @@ def age_queue_file(instance, path, seconds):
     body = bytes(data[:-64])
     length = int(data[-64 + 12:-64 + 32])
     envelope = body[length:]
-    records = envelope[42:]
-    crc = crc32c(body[:length] + re.sub(rb"(^|\0)D", rb"\1T", records))
+    crc = checksum(body[:length], envelope[42:])
     data[-64 + 44:-64 + 52] = f"{crc:08x}".encode()
     target = path.parents[1] / str((new >> 24) % 23) / str(new)
     target.write_bytes(data)

@@ -3,7 +3,6 @@ import os
 import select
 import socket
 import subprocess
-import time
 
 QUEUE_PROGRAM = """#!/bin/sh
 n=$(mktemp "$KEPT/XXXXXXXX")
@@ -142,11 +141,3 @@ class Session:
 
     def is_silent(self, seconds=0.3):
         return not self.pending and not select.select([self.client], [], [], seconds)[0]
-
-    def wait_end(self):
-        """Wait until the process has ended; returns its exit code."""
-        deadline = time.monotonic() + 60
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return self.process.returncode

@@ -1,10 +1,11 @@
 """Real messages, many malformed, arrive byte for byte: SMTP, queue, Maildir."""
 import os
 import re
-import socket
 from pathlib import Path
 
 import pytest
+
+from smtp_client import Client
 
 DATA = Path(os.environ.get("CORPUS", Path(__file__).parents[1] / "data/mail"))
 ADDED = re.compile(
@@ -26,40 +27,30 @@ def as_lines(raw):
 
 
 def on_the_wire(text):
-    return re.sub(rb"(?m)^\.", b"..", text).replace(b"\n", b"\r\n") + b".\r\n"
+    return re.sub(rb"(?m)^\.", b"..", text).replace(b"\n", b"\r\n") + b"."
 
 
-class Smtp:
-    def __init__(self, instance):
-        self.socket = socket.create_connection((instance.ip, instance.port), timeout=60)
-        self.file = self.socket.makefile("rb")
-        self.reply()
-        self.say(b"EHLO client.example\r\n", 1)
+def connect(instance):
+    client = Client(instance.ip, instance.port)
+    client.say(b"EHLO client.example")
+    return client
 
-    def reply(self):
-        while True:
-            line = self.file.readline()
-            if line[3:4] != b"-":
-                return line
 
-    def say(self, data, count):
-        self.socket.sendall(data)
-        return [self.reply() for _ in range(count)]
-
-    def send(self, wire, number):
-        *_, last = self.say(b"MAIL FROM:<sender@remote.example>\r\n"
-                            b"RCPT TO:<alice-%d@me.example>\r\nDATA\r\n" % number + wire, 4)
-        return last
+def send(client, wire, number):
+    """A message that ends with its dot; returns the last reply."""
+    *_, reply = client.ask(b"MAIL FROM:<sender@remote.example>", b"RCPT TO:<alice-%d@me.example>" % number,
+                           b"DATA", wire)
+    return reply
 
 
 @pytest.fixture(scope="module")
 def sent(instance):
     """Every message sent over one connection; {number: file}."""
     instance.dot_qmail("alice", "./Maildir/", ext="default")
-    client = Smtp(instance)
+    client = connect(instance)
     files = dict(enumerate(corpus()))
     for number, file in files.items():
-        reply = client.send(on_the_wire(as_lines(file.read_bytes())), number)
+        reply = send(client, on_the_wire(as_lines(file.read_bytes())), number)
         assert reply.startswith(b"250 "), (file, reply)
     return files
 
@@ -93,7 +84,7 @@ def test_messages_with_bare_line_ends_are_refused(instance, sent):
         rest = raw.replace(b"\r\n", b"")
         if b"\r" not in rest or b"\r\n.\r\n" in raw:
             continue
-        reply = Smtp(instance).send(re.sub(rb"(?<=\r\n)\.", b"..", raw) + b"\r\n.\r\n", 9999)
+        reply = send(connect(instance), re.sub(rb"(?<=\r\n)\.", b"..", raw) + b"\r\n.", 9999)
         assert reply.startswith(b"554 5.6.11"), (file, reply)
         refused += 1
     assert refused >= 80

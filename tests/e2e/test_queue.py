@@ -12,7 +12,8 @@ import time
 import pytest
 
 from conftest import PATIENCE, remove_tree, wait_for
-from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, Queue, parse
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, Queue
+from queue_file import parse
 
 
 # -- qmail-queue ----------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from conftest import wait_for
-from queue_alone import ENVELOPE, MESSAGE, STRANGER, Injected, memory_file, parse
+from queue_alone import ENVELOPE, MESSAGE, STRANGER, Injected, memory_file
+from queue_file import parse
 
 
 def test_descriptors_that_could_block_are_refused(queue):

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from conftest import PATIENCE, wait_for
-from queue_alone import ENVELOPE, Injected, memory_file, parse
+from queue_alone import ENVELOPE, Injected, memory_file
+from queue_file import parse
 
 
 def test_disk_full(new_queue):

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import PATIENCE, wait_for
 from processes import tracer_of
-from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, parse
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER
+from queue_file import parse
 
 FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
 

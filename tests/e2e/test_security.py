@@ -6,7 +6,8 @@ import time
 import pytest
 
 from conftest import wait_for
-from queue_alone import ENVELOPE, MESSAGE, STRANGER, parse
+from queue_alone import ENVELOPE, MESSAGE, STRANGER
+from queue_file import parse
 
 SECOND_STRANGER = STRANGER + 1
 
