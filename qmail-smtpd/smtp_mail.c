@@ -3,7 +3,6 @@
 
 #include <skalibs/types.h>
 
-#include "address.h"
 #include "smtp_reply.h"
 #include "smtp_verb.h"
 
@@ -57,23 +56,6 @@ check_parameters(struct smtp_session *session, char *rest)
 }
 
 static enum smtp_reply
-reply_for(enum address_status status)
-{
-    switch (status) {
-    case ADDRESS_OK:
-        return SMTP_OK;
-    case ADDRESS_NOT_ASCII:
-        return SMTP_NOT_ASCII;
-    case ADDRESS_NO_MEMORY:
-        return SMTP_NO_MEMORY;
-    case ADDRESS_BAD:
-    case ADDRESS_TOO_LONG:
-        break;
-    }
-    return SMTP_BAD_SENDER_ADDRESS;
-}
-
-static enum smtp_reply
 take_sender(struct smtp_session *session, char *argument)
 {
     const char *rest;
@@ -82,8 +64,9 @@ take_sender(struct smtp_session *session, char *argument)
         return SMTP_MAIL_TWICE;
     if (strncasecmp(argument, "FROM:", 5) != 0)
         return SMTP_MAIL_SYNTAX;
-    enum smtp_reply reply =
-        reply_for(address_parse_path(&session->sender, argument + 5, &rest));
+    enum address_status status =
+        address_parse_path(&session->sender, argument + 5, &rest);
+    enum smtp_reply reply = smtp_reply_for_path(status, SMTP_BAD_SENDER_ADDRESS);
     if (reply == SMTP_OK)
         reply = check_parameters(session, argument + (rest - argument));
     return reply;

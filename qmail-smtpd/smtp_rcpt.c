@@ -20,17 +20,10 @@ parse_recipient(stralloc *address, const char *argument)
 
     if (strncasecmp(argument, "TO:", 3) != 0)
         return SMTP_RCPT_SYNTAX;
-    switch (address_parse_path(address, argument + 3, &rest)) {
-    case ADDRESS_OK:
-        break;
-    case ADDRESS_NOT_ASCII:
-        return SMTP_NOT_ASCII;
-    case ADDRESS_NO_MEMORY:
-        return SMTP_NO_MEMORY;
-    case ADDRESS_BAD:
-    case ADDRESS_TOO_LONG:
-        return SMTP_BAD_RECIPIENT_ADDRESS;
-    }
+    enum address_status status = address_parse_path(address, argument + 3, &rest);
+    enum smtp_reply reply = smtp_reply_for_path(status, SMTP_BAD_RECIPIENT_ADDRESS);
+    if (reply != SMTP_OK)
+        return reply;
     if (rest[strspn(rest, " \t")])
         return SMTP_BAD_PARAMETER;
     return address->len ? SMTP_OK : SMTP_BAD_RECIPIENT_ADDRESS;

@@ -90,6 +90,23 @@ log_refusal(struct smtp_session *session, const char *reply, const char *subject
         line->len = 0;
 }
 
+enum smtp_reply
+smtp_reply_for_path(enum address_status status, enum smtp_reply bad)
+{
+    switch (status) {
+    case ADDRESS_OK:
+        return SMTP_OK;
+    case ADDRESS_NOT_ASCII:
+        return SMTP_NOT_ASCII;
+    case ADDRESS_NO_MEMORY:
+        return SMTP_NO_MEMORY;
+    case ADDRESS_BAD:
+    case ADDRESS_TOO_LONG:
+        break;
+    }
+    return bad;
+}
+
 void
 smtp_reply(struct smtp_session *session, enum smtp_reply reply)
 {

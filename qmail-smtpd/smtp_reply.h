@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "address.h"
 #include "smtp_session.h"
 
 /* Every reply that a client can get; the words are in smtp_reply.c. */
@@ -45,6 +46,9 @@ enum smtp_reply {
     SMTP_BARE_LINE_END,
     SMTP_BAD_PARAMETER,
 };
+
+/* SMTP_OK for a sound path; bad for one that is not, if there is no better word. */
+enum smtp_reply smtp_reply_for_path(enum address_status status, enum smtp_reply bad);
 
 /* Say yes. */
 void smtp_reply(struct smtp_session *session, enum smtp_reply reply);
