@@ -1,17 +1,19 @@
 """Parts 1 and 2: every program of the chain is killed at each of its system calls, or the call fails."""
 import os
 import random
+import subprocess
 import threading
 import time
-from collections import namedtuple
+from collections import Counter, namedtuple
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from dns_server import Dns
-from instance import PATIENCE, comes_true, run
+from homes import Homes
+from instance import PATIENCE, run
 from smtp_peer import Peer
 from tracing import Trap, calls, ordinals
-from world import Tally, World
+from world import Tally
 
 MOST = int(os.environ.get("CRASH_MOST") or 0)  # cases of each program; 0: all of them
 # name: the service it belongs to (restarted for a case), or None: it starts with the next message.
@@ -30,6 +32,7 @@ CHAIN = {
 VARIANTS = ("down", "large", "busy", "dns")
 SMALL, LARGE = 300, 1_500_000  # bytes of a message
 BUSY = 8  # messages at a time
+SHARE = 12  # cases that a home takes at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
 ENOUGH, ENOUGH_BUSY = 0.9, 0.5  # of the cases must take effect; how often many flush together varies
 RECORDED = {}  # name: its calls, which serve both parts
@@ -80,6 +83,8 @@ FAIL_WITH = {call: errors.split() for names, errors in {
 
 # child: 0 the program itself, else which of the processes that it forks; first: where those begin
 Call = namedtuple("Call", "name nth child first")
+# alone: nothing hastens the recovery. beyond: go on with the next calls of this name until there is none
+Case = namedtuple("Case", "call what alone beyond", defaults=(False, False))
 
 
 class Series:
@@ -93,7 +98,6 @@ class Series:
         self.service = CHAIN[name]
         self.folder = self.one.home / "service" / (self.service or "qmail-queued")
         self.trap = Trap(self.one, self.name)
-        self.has_recovered = set()  # children after whose death we have waited for what the program does
 
     def service_down(self):
         self.one.run("s6-svc", "-wd", "-T", PATIENCE * 1000, "-d", self.folder, check=False)
@@ -101,8 +105,11 @@ class Series:
     def service_up(self):
         """Until it is ready, or the call was reached."""
         self.one.run("s6-svc", "-u", self.folder)
-        comes_true(lambda: self.trap.has_struck() or self.one.run(
-            "s6-svstat", "-o", "ready", self.folder, check=False).stdout.strip() == "true")
+        with subprocess.Popen(["s6-svwait", "-U", "-t", str(PATIENCE * 1000), str(self.folder)],
+                              stderr=subprocess.DEVNULL) as waits:
+            while waits.poll() is None and not self.trap.has_struck():
+                time.sleep(0.01)
+            waits.kill()
 
     def end_sessions(self):
         """Have the next delivery start a new process."""
@@ -154,8 +161,6 @@ class Series:
 
     def record(self):
         """The calls of an undisturbed run, by the program itself and its children."""
-        if self.label in RECORDED:
-            return RECORDED[self.label]
         messages = self.run(lambda: self.trap.arm("-f"))
         self.world.check(self.tally, "undisturbed", messages)
         if not self.is_short:
@@ -169,10 +174,9 @@ class Series:
             listed += [Call(name, nth, child, first) for name, nth in ordinals(names)]
         if self.variant == "busy" and self.service:
             listed = [call for call in listed if call.child == 1]  # the flusher
-        RECORDED[self.label] = listed
         return listed
 
-    def case(self, call, what):
+    def case(self, call, what, alone=False):
         """returns whether the call was reached"""
         options = f"-e trace={call.name} -e inject={call.name}:{what}:when={call.nth}"
         title = f"{call.name} {call.nth} {what}" + (f" in child {call.child}" if call.child else "")
@@ -180,25 +184,18 @@ class Series:
             messages = self.run(lambda: self.trap.arm_child(call.child, call.first, options))
         else:
             messages = self.run(lambda: self.trap.arm(options))
-        if call.child and self.service and self.trap.wait_struck(IDLE):
-            if call.child in self.has_recovered or self.is_short:
-                self.one.restart(self.service)  # or each case lasts as long as it waits with the next child
-            self.has_recovered.add(call.child)
-        self.world.check(self.tally, title, messages, may_be_torn=True)
+        if call.child and self.service:
+            self.trap.wait_struck(IDLE)
+        self.world.check(self.tally, title, messages, may_be_torn=True, alone=alone)
         self.wait_end()
         has_struck = self.trap.has_struck()
         self.trap.disarm()
         return has_struck
 
-    def counted_case(self, call, what):
+    def counted_case(self, case):
         """A case of the list; when it does not reach its call (their number varies a little), once more."""
         self.tally.cases += 1
-        try:
-            self.tally.hit += self.case(call, what) or self.case(call, what)
-        except AssertionError as error:  # a service is not ready again, a process does not end
-            self.tally.fault(f"{call.name} {call.nth} {what} in child {call.child}", f"no recovery: {error}")
-            self.trap.disarm()
-            self.world.begin_anew()
+        self.tally.hit += self.case(*case[:3]) or self.case(*case[:3])
 
     def go_on(self, last, what):
         """The calls behind the last of the list, until there is none."""
@@ -206,11 +203,23 @@ class Series:
             self.tally.cases += 1
             self.tally.hit += 1
 
+    def try_case(self, case):
+        try:
+            if case.beyond:
+                self.go_on(case.call, case.what)
+            else:
+                self.counted_case(case)
+        except AssertionError as error:  # a service is not ready again, a process does not end
+            call = case.call
+            self.tally.fault(f"{call.name} {call.nth} {case.what} in child {call.child}",
+                             f"no recovery: {error}")
+            self.trap.disarm()
+            self.world.begin_anew()
+
     def end(self):
         self.trap.disarm()
         self.trap.remove()
-        if self.service:
-            self.service_up()
+        self.world.wait_ready(alone=False)
 
 
 def sample(cases, most):
@@ -240,7 +249,8 @@ def last_calls(listed):
 @contextmanager
 def account(world, name, uid):
     """The local recipient is somebody whom only qmail-getpw knows: without a line in users/assign."""
-    world.one.add_user(name, uid)
+    if name not in world.one.users:
+        world.one.add_user(name, uid)
     accounts = world.one.folder / "passwd"
     accounts.write_text(Path("/etc/passwd").read_text(encoding="utf-8") +
                         f"{name}:x:{uid}:{uid}::{world.one.user_home(name)}:/bin/sh\n", encoding="utf-8")
@@ -281,14 +291,43 @@ def surroundings(world, name):
     return nullcontext()
 
 
-def run_series(series, ways, most):
-    listed = series.record()
-    for call, what in sample([(call, what) for call in listed for what in ways(call)], most):
-        series.counted_case(call, what)
+def record(world, name, title, is_short):
+    """In a home: returns the calls of an undisturbed run, and what came of its messages."""
+    tally = Tally(title)
+    series = Series(world, name, tally, is_short)
+    with surroundings(world, name):
+        listed = series.record()
+        series.end()
+    return listed, tally
+
+
+def try_cases(world, name, title, is_short, cases):
+    """In a home. returns what came of them, and how many temporary files the last delivery removed"""
+    tally, swept = Tally(title), 0
+    try:
+        series = Series(world, name, tally, is_short)
+        with surroundings(world, name):
+            for case in cases:
+                series.try_case(case)
+            series.end()
+            swept = world.check_temporary(tally)
+    except AssertionError as error:
+        tally.fault("between two cases", f"no recovery: {error}")
+        world.begin_anew()
+    return tally, swept
+
+
+def choose(listed, ways, is_short, most):
+    """The cases of a program. The first of each of its processes, those that it forks counted, has to recover
+    without being hastened, which may last a minute or two."""
+    cases = sample([Case(call, what) for call in listed for what in ways(call)], most)
+    seen = set()
+    for i, case in enumerate(() if is_short else cases):
+        cases[i] = case._replace(alone=case.call.child not in seen)
+        seen.add(case.call.child)
     if not most:
-        for call in last_calls(listed):
-            for what in ways(call)[:1]:
-                series.go_on(call, what)
+        cases += [Case(call, what, beyond=True) for call in last_calls(listed) for what in ways(call)[:1]]
+    return sorted(cases, key=lambda case: not case.alone)
 
 
 def judge(tallies):
@@ -299,30 +338,39 @@ def judge(tallies):
         tallies[-1].fault("all cases", f"only {hit} of {cases} took effect")
 
 
+def share_out(chosen, tallies, is_short):
+    """{name: cases} as tasks; the long ones first, so that in the end no home waits for another."""
+    tasks = [(name, tallies[name].name, is_short, cases[i:i + SHARE])
+             for name, cases in chosen.items() for i in range(0, len(cases), SHARE)]
+    return sorted(tasks, key=lambda task: not any(case.alone for case in task[-1]))
+
+
 def run_part(programs, title, ways, is_short, names):
-    tallies = []
+    began, swept = time.monotonic(), Counter()
     if not names:
         names = [name for name in CHAIN if not (is_short and name.endswith(("-large", "-busy")))]
-    world = World(programs)
-    try:
-        for name in names:
-            tally = Tally(f"{title} {name}")
-            tallies.append(tally)
-            began = time.monotonic()
-            series = Series(world, name, tally, is_short)
-            with surroundings(world, name):
-                run_series(series, ways, MOST or (0 if not is_short else 1 if CHAIN[name] else 2))
-                series.end()
-                swept = world.check_temporary(tally)
-            if not is_short:
-                judge([tally])
-            print(f"{tally.line()}, {swept} temporary files swept, {time.monotonic() - began:.0f} s",
-                  flush=True)
-    finally:
-        world.close()
+    tallies = {name: Tally(f"{title} {name}") for name in names}
+    with Homes(programs, len(names)) as homes:
+        unknown = [(name, tallies[name].name, is_short) for name in names if name not in RECORDED]
+        for (name, *_), (listed, tally) in homes.each(record, unknown):
+            RECORDED[name] = listed
+            tallies[name].add(tally)
+        chosen = {name: choose(RECORDED[name], ways, is_short,
+                               MOST or (0 if not is_short else 1 if CHAIN[name] else 2)) for name in names}
+        tasks = share_out(chosen, tallies, is_short)
+        left = Counter(name for name, *_ in tasks)
+        for (name, *_), (tally, files) in homes.each(try_cases, tasks):
+            tallies[name].add(tally)
+            swept[name] += files
+            left[name] -= 1
+            if not left[name]:
+                if not is_short:
+                    judge([tallies[name]])
+                print(f"{tallies[name].line()}, {swept[name]} temporary files swept; "
+                      f"{time.monotonic() - began:.0f} s since the start", flush=True)
     if is_short:
-        judge(tallies)
-    return tallies
+        judge(list(tallies.values()))
+    return list(tallies.values())
 
 
 def kill(programs, is_short, names=None):

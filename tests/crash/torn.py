@@ -152,7 +152,7 @@ def try_foreign_files(world, tally):
     shop = Shop(world)
     made = make_all(shop)
     pids = {name: world.one.processes(name) for name in ("qmail-queued", "qmail-send")}
-    world.doqueue()
+    world.doqueue("qmail-send", "qmail-queued")
     world.still_works(tally, "with strange files in the queue")
     for name, before in pids.items():
         if world.one.processes(name) != before:

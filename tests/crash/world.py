@@ -11,6 +11,8 @@ from smtp_peer import Peer
 SINK_PORT = 2526
 DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
 DROP_PATIENCE = PATIENCE + 40
+# In the order in which a message passes through them.
+FOLDERS = ("drop", "taking", "bounce", *(f"mess/{number}" for number in range(23)))
 LOCAL, REMOTE = "alice@me.example", "bob@sink.example"
 NOBODY, SENDER = "nobody@me.example", "carol@sink.example"  # the notice goes to our peer
 NOTICE = b"This is the qmail-send program"
@@ -42,6 +44,10 @@ class Tally:
         DETAILS.parent.mkdir(exist_ok=True)
         with open(DETAILS, "a", encoding="utf-8") as details:
             print(f"==== {self.name}: {case}: {what}\n{more}", file=details)
+
+    def add(self, other):
+        for name in ("cases", "hit", "accepted", "lost", "twice", "twice_remote", "faults"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def line(self):
         return (f"{self.name}: {self.cases} cases, {self.hit} took effect, "
@@ -146,19 +152,35 @@ class World:
 
     # -- recovery ---------------------------------------------------------------------------
 
-    def doqueue(self):
-        self.one.run("s6-svc", "-a", self.one.home / "service/qmail-send", check=False)
+    def is_ready(self, *services):
+        folders = [self.one.home / "service" / service for service in services]
+        return self.one.run("s6-svwait", "-U", "-t", 10, *folders, check=False).returncode == 0
 
-    def settle(self, patience=PATIENCE):
-        """Wait until every service is ready and the queue is empty; returns what is still there."""
+    def doqueue(self, *services):
+        """As qmailctl does: a signal would end a service that is just starting."""
+        for service in services:
+            if self.is_ready(service):
+                self.one.run("s6-svc", "-a", self.one.home / "service" / service, check=False)
+
+    def wait_ready(self, alone):
+        """s6 starts a service at most once a second, unless it is told to."""
+        if not alone and self.is_ready(*SERVICES):
+            return
+        for service in () if alone else SERVICES:
+            self.one.run("s6-svc", "-u", self.one.home / "service" / service, check=False)
         self.one.wait_ready()
+
+    def settle(self, patience=PATIENCE, alone=False):
+        """Wait until every service is ready and the queue empty; returns what is still there. alone: nobody
+        is told to make haste, but for qmail-send, which waits for hours before it tries again."""
+        self.wait_ready(alone)
         began = start = time.monotonic()
         asked = 0
         while True:
             left = self.left() or self.left()  # twice: one may have moved while we looked
             if not left:
                 return []
-            # queue/drop is looked at every 30 seconds, after a death of that helper in 60; only
+            # alone, queue/drop is looked at every 30 seconds, after a death of that helper in 60; only
             # what has been taken in from there can come to rest
             if any(name.startswith(("drop/", "taking/")) for name in left) and \
                     time.monotonic() < began + DROP_PATIENCE:
@@ -166,16 +188,15 @@ class World:
             if time.monotonic() > start + patience:
                 return left
             if time.monotonic() - asked > 0.4:
-                self.doqueue()
+                self.doqueue("qmail-send", *(() if alone else ("qmail-queued",)))
                 asked = time.monotonic()
             time.sleep(0.03)
 
     def left(self):
-        """Names in queue/drop, queue/taking, queue/bounce and queue/mess: in this order, which is the way a
-        message goes."""
+        """The messages in the queue, as "drop/NAME"."""
         queue = self.one.home / "queue"
-        return [str(f.relative_to(queue)) for folder in ("drop", "taking", "bounce", "mess")
-                for f in (queue / folder).rglob("*") if f.is_file()]
+        return [f"{folder}/{entry.name}" for folder in FOLDERS
+                for entry in os.scandir(queue / folder) if entry.is_file()]
 
     def bad(self):
         return sorted(f.name for f in (self.one.home / "queue/bad").iterdir())
@@ -183,9 +204,9 @@ class World:
     def temporary(self):
         return sorted((self.box() / "tmp").iterdir())
 
-    def check(self, tally, case, messages, may_be_torn=False):
-        """Everything has come to rest: were the promises kept?"""
-        left = self.settle()
+    def check(self, tally, case, messages, may_be_torn=False, alone=False):
+        """Everything has come to rest: were the promises kept? alone: see settle"""
+        left = self.settle(alone=alone)
         if left:
             tally.fault(case, f"stuck in the queue: {left}\n{self.one.tail()}")
         if self.bad() and not may_be_torn:
