@@ -28,8 +28,8 @@ serial_fsync(const int *fds, size_t count)
     return true;
 }
 
-/* The kernel's asynchronous requests, which libc does not wrap. Not there: before Linux 4.18, in
- * some sandboxes, and when /proc/sys/fs/aio-max-nr is reached. */
+/* The kernel's asynchronous requests, which libc does not wrap. Not there: before Linux
+ * 4.18, in some sandboxes, and when /proc/sys/fs/aio-max-nr is reached. */
 static bool
 has_context(struct parallel_fsync *parallel)
 {
