@@ -54,7 +54,7 @@ learn_fsync(struct durable *durable, int64_t took_us)
     durable->batches = 0;
 }
 
-/* Have the data of all files written: then one commit of the journal can cover them all.
+/* Have the data of all files written: only then can one journal commit cover them all.
  * returns  false with errno; an error is told once, so it must not be lost here: fsync
  *          would then succeed. Where sync_file_range does not work, fsync does it all. */
 static bool
