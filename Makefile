@@ -72,12 +72,12 @@ all: programs
 programs: $(addprefix $(BIN)/,$(PROGRAMS))
 
 # Everything that is compiled waits for this: a missing package is named before gcc stumbles.
-build/include/cdb.h:
+build/include/linux:
 	@tests/packages --look $(BUILD_PACKAGES)
 	@mkdir -p $(@D)
-	@ln -sfn /usr/include/linux $(@D)/linux
+	@ln -sf /usr/include/cdb.h $(@D)/cdb.h
 	@ln -sfn /usr/include/asm-generic $(@D)/asm-generic
-	@ln -sf /usr/include/cdb.h $@
+	@ln -sfn /usr/include/linux $@
 
 packages:
 	@tests/packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
@@ -88,7 +88,7 @@ $(GUARDED):
 	+@$(MAKE) --no-print-directory run-$@
 
 define variant_rules
-build/$(1)/%.o: %.c | build/include/cdb.h
+build/$(1)/%.o: %.c | build/include/linux
 	@mkdir -p $$(@D)
 	$$(C_$(1)) -c -o $$@ $$<
 build/$(1)/lib/home.o: conf-home
