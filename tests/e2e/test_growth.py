@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SAN, wait_for
+from processes import fields_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import growth  # noqa: E402
@@ -66,9 +67,8 @@ def test_new_mail_arrives_while_an_old_queue_is_read(crowded):
 
 def is_caught(pid, number):
     """Will this process not be ended by the signal? (A signalfd wants it blocked.)"""
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        masks = dict(line.split(":\t") for line in file.read().splitlines() if ":\t" in line)
-    return any(int(masks[name], 16) >> (number - 1) & 1 for name in ("SigBlk", "SigCgt"))
+    masks = fields_of(pid, "status", "SigBlk", "SigCgt")
+    return any(int(mask or "0", 16) >> (number - 1) & 1 for mask in masks)
 
 
 @pytest.mark.parametrize("known_before", [0, 50])

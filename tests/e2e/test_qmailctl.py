@@ -3,6 +3,7 @@ import re
 import time
 
 from conftest import PATIENCE
+from processes import fields_of
 
 
 def states(one):
@@ -115,6 +116,8 @@ def test_pause_and_cont(instance):
     instance.wait_empty()
     before = len(instance.maildir("alice"))
     instance.qmailctl("pause")
+    (pid,) = instance.processes("qmail-send")
+    instance.wait_for(lambda: fields_of(pid, "status", "State") == ["T"], "its stop")
     instance.inject(b"Subject: paused\n\n", "s@x.example", "alice@me.example")
     assert len(instance.queue_files()) == 1
     instance.qmailctl("cont")
