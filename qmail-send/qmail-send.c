@@ -138,7 +138,8 @@ begin(struct send *send)
     delivery_log_status(send);
 }
 
-/* s6 and others wait for this newline. */
+/* s6 and others wait for this newline. One that waits in vain would take us for starting for
+ * ever: begin anew. */
 static void
 notify_ready(void)
 {
@@ -147,7 +148,7 @@ notify_ready(void)
     if (!text || !uint0_scan(text, &fd))
         return;
     if (write((int)fd, "\n", 1) < 0)
-        strerr_warnwu1sys("tell that we are ready");
+        die_temp("tell", "that we are ready");
     close((int)fd);
 }
 

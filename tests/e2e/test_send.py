@@ -439,3 +439,12 @@ def test_hup_reads_every_control_file_anew(alone):
     alone.wait_log("alert: unable to reread control/concurrencylocal")
     alone.inject(message("y"), "alice@me.example", "nobody-x@me.example")
     assert b"\nFrom: robot@b.example\n" in alone.wait_mail("alice", 2)[1]
+
+
+def test_who_cannot_say_that_it_is_ready_begins_anew(alone):
+    """Else s6 would take it for starting for ever: 111, and nothing of it stays behind."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        done = alone.bin("qmail-start", "./Maildir/", check=False, pass_fds=[full.fileno()],
+                         env=dict(alone.env, NOTIFY_FD=str(full.fileno())))
+    assert done.returncode == 111 and "unable to tell that we are ready" in done.stderr
+    alone.wait_for(lambda: not alone.processes(), "the end of the spawners")
