@@ -148,7 +148,7 @@ def run_neighbour(servers, options, about):
 
 def show(options, results, about):
     """The tables and the files; returns the number of goals missed."""
-    missed = report.print_table(results, not options.short)
+    missed = report.print_table(results, not options.short) if results else 0
     if about.get("neighbour"):
         missed += report.print_besides(about["neighbour"], not options.short)
     report.write_json(os.path.join(options.out, "bench.json"), results, about)
@@ -163,6 +163,7 @@ def run(options):
     chosen = {name: cell for name, cell in cells(options.short).items()
               if re.fullmatch(pattern, name)}
     machine.require(options.dir, 3000)
+    os.makedirs(options.out, exist_ok=True)
     file_system, undo = machine.journalled_directory(options.dir)
     about = machine.about(rounds=options.rounds, short=options.short, file_system=file_system,
                           postfix=Postfix.version())
@@ -177,7 +178,7 @@ def run(options):
             failures += run_neighbour(servers, options, about)
     finally:
         try:
-            if results:
+            if results or about.get("neighbour"):
                 missed = show(options, results, about)
         finally:
             for server in servers:

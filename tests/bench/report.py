@@ -213,7 +213,8 @@ def write_svg(path, results, about):
               for line in besides(about.get("neighbour", []), has_goals)]
     panels.append({"heading": "Shared flushes: ms to 250 beside a program that writes",
                    "hint": "shorter is better", "one": "fsync for each = 1", "rows": beside})
-    chart.write_bars(path, "Pennypost beside Postfix", subtitle(about), panels)
+    chart.write_bars(path, "Pennypost beside Postfix", subtitle(about),
+                     [panel for panel in panels if panel["rows"]])
 
 
 # ---- by hand
@@ -228,11 +229,12 @@ def markdown(headings, rows):
 def print_markdown(data):
     about = data["about"]
     print(f"{about['time']}, {about['rounds']} rounds. {'. '.join(subtitle(about)[1:])}.\n")
-    markdown(["cell", "metric", "Pennypost", "Postfix", "ratio", "goal"], [
-        [label(figure.cell), figure.heading, figure.spread(figure.ours),
-         figure.spread(figure.theirs),
-         f"{figure.ratio():.2f} ({min(figure.pairs):.2f}..{max(figure.pairs):.2f})",
-         figure.goal_text()] for figure in figures(data["results"])])
+    if data["results"]:
+        markdown(["cell", "metric", "Pennypost", "Postfix", "ratio", "goal"], [
+            [label(figure.cell), figure.heading, figure.spread(figure.ours),
+             figure.spread(figure.theirs),
+             f"{figure.ratio():.2f} ({min(figure.pairs):.2f}..{max(figure.pairs):.2f})",
+             figure.goal_text()] for figure in figures(data["results"])])
     if about.get("neighbour"):
         print()
         markdown(BESIDE_HEADINGS, [line.cells() for line in besides(about["neighbour"])])

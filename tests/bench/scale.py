@@ -294,6 +294,7 @@ def run_parts(server, options, disk, results):
 def show(options, results, about):
     """The tables and the files."""
     print_report(results)
+    os.makedirs(options.out, exist_ok=True)
     with open(os.path.join(options.out, "scale.json"), "w", encoding="utf-8") as file:
         json.dump({"about": about, **results}, file, indent=1)
         file.write("\n")

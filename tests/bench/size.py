@@ -183,6 +183,7 @@ def main():
     for name, size in folders.items():
         print(f"{name:20} {size:9}")
     total = print_processes(idle, by_name)
+    os.makedirs(options.out, exist_ok=True)
     with open(os.path.join(options.out, "size.json"), "w", encoding="utf-8") as file:
         json.dump({"about": machine.about(), "programs": rows, "folders": folders, "idle": idle,
                    "waiting": waiting, "total_bytes": total}, file, indent=1)
