@@ -1,5 +1,8 @@
-"""An SMTP client that sends what it is told, line by line."""
+"""SMTP clients: one that sends what it is told, line by line; and one that sends mail until told to stop."""
+import smtplib
 import socket
+import threading
+import time
 
 
 class Client:
@@ -34,3 +37,28 @@ class Client:
         self.say(b"QUIT")
         self.file.close()
         self.socket.close()
+
+
+class Load(threading.Thread):
+    """Sends messages, 30 in a session, until the event stop; accepted: the names of those that got 250.
+    new  makes one: returns its name, sender, recipients and text"""
+
+    def __init__(self, one, stop, new):
+        super().__init__(daemon=True)
+        self.one, self.stop, self.new, self.accepted = one, stop, new, []
+
+    def session(self):
+        with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=30) as smtp:
+            for _ in range(30):
+                name, *envelope, text = self.new()
+                smtp.sendmail(*envelope, text)
+                self.accepted.append(name)
+                if self.stop.is_set():
+                    return
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                self.session()
+            except (OSError, smtplib.SMTPException):
+                time.sleep(0.05)

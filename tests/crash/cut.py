@@ -2,7 +2,6 @@
 import os
 import random
 import signal
-import smtplib
 import threading
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from instance import Instance, NotPossible, remove_tree, wait_for
 from letters import SENDER, Letters
 from loop_disk import EXT4_AT_ONCE, LoopDisk
+from smtp_client import Load
 from world import Tally, World
 
 CLIENTS = 6
@@ -39,28 +39,6 @@ def probe(folder, kind, options):
     return None
 
 
-class Client(threading.Thread):
-    """Sends messages until told to stop; accepted: the names that got 250."""
-
-    def __init__(self, letters, stop):
-        super().__init__(daemon=True)
-        self.letters, self.stop, self.accepted = letters, stop, []
-
-    def run(self):
-        one = self.letters.one
-        while not self.stop.is_set():
-            try:
-                with smtplib.SMTP(one.ip, one.port, "client.example", timeout=30) as smtp:
-                    for _ in range(30):
-                        name, text, recipients = self.letters.new(random.choice(SIZES))
-                        smtp.sendmail(SENDER, recipients, text)
-                        self.accepted.append(name)
-                        if self.stop.is_set():
-                            return
-            except (OSError, smtplib.SMTPException):
-                time.sleep(0.05)
-
-
 def end_all(one):
     """As a power cut does: nobody has time to tidy up."""
     def is_empty():
@@ -73,8 +51,11 @@ def end_all(one):
 
 def one_cut(disk, world, letters, chance):
     """Load, and the cut in the middle of it. returns the names that had been accepted"""
+    def new():
+        name, text, recipients = letters.new(random.choice(SIZES))
+        return name, SENDER, recipients, text
     stop = threading.Event()
-    clients = [Client(letters, stop) for _ in range(CLIENTS)]
+    clients = [Load(world.one, stop, new) for _ in range(CLIENTS)]
     letters.is_refusing = True
     try:
         for client in clients:

@@ -1,42 +1,27 @@
 """Promise 1: after "250 ok" a message survives SIGKILL of every process."""
+import itertools
 import random
 import re
 import threading
 import time
 
-import smtplib
+from smtp_client import Load
 
 ROUNDS, SECONDS, CLIENTS = 3, 4, 6
 VICTIMS = ("qmail-queued", "qmail-send", "qmail-lspawn", "qmail-rspawn", "qmail-local", "tcpserver",
            "qmail-smtpd")
 
 
-class Client(threading.Thread):
-    """Sends numbered messages until told to stop; accepted holds those that got 250."""
+def numbered(prefix):
+    """Makes messages for Load, each with a name of its own."""
+    numbers = itertools.count()
 
-    def __init__(self, one, number, stop):
-        super().__init__()
-        self.one, self.number, self.stop, self.accepted = one, number, stop, []
-
-    def send_some(self, begin):
-        with smtplib.SMTP(self.one.ip, self.one.port, timeout=20) as smtp:
-            for i in range(20):
-                name = f"{self.number}-{begin + i}"
-                body = "x" * random.choice((100, 100, 3000, 60000))
-                smtp.sendmail("s@remote.example", ["alice@me.example", "bob@me.example"],
-                              f"Subject: n{name}n\n\n{body}\n")
-                self.accepted.append(name)
-                if self.stop.is_set():
-                    return
-
-    def run(self):
-        begin = 0
-        while not self.stop.is_set():
-            try:
-                self.send_some(begin)
-            except (OSError, smtplib.SMTPException):
-                time.sleep(0.1)
-            begin += 20
+    def new():
+        name = f"{prefix}-{next(numbers)}"
+        body = "x" * random.choice((100, 100, 3000, 60000))
+        return (name, "s@remote.example", ["alice@me.example", "bob@me.example"],
+                f"Subject: n{name}n\n\n{body}\n")
+    return new
 
 
 def test_every_accepted_message_is_delivered_whatever_is_killed(make_instance):
@@ -46,7 +31,7 @@ def test_every_accepted_message_is_delivered_whatever_is_killed(make_instance):
     accepted, kills = [], 0
     for _ in range(ROUNDS):
         stop = threading.Event()
-        clients = [Client(one, f"{len(accepted)}c{i}", stop) for i in range(CLIENTS)]
+        clients = [Load(one, stop, numbered(f"{len(accepted)}c{i}")) for i in range(CLIENTS)]
         for client in clients:
             client.start()
         until = time.monotonic() + SECONDS
