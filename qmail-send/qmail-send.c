@@ -138,8 +138,8 @@ begin(struct send *send)
     delivery_log_status(send);
 }
 
-/* s6 and others wait for this newline. One that waits in vain would take us for starting for
- * ever: begin anew. */
+/* s6 and others wait for this newline. One that waits in vain would take us for starting
+ * for ever: begin anew. */
 static void
 notify_ready(void)
 {
