@@ -63,3 +63,17 @@ def test_programs_run_with_the_rights_of_their_role(instance):
                 with open(f"/proc/{pid}/status", encoding="ascii") as status:
                     ids = [line.split()[1:] for line in status if line.startswith(("Uid", "Gid"))]
                 assert all("0" not in line for line in ids), (name, ids)
+
+
+def test_strangers_meet_a_program_with_a_clean_environment(make_instance):
+    """What the services were started with does not reach qmail-smtpd: only PATH, env/ and the connection."""
+    one = make_instance(ip="127.0.0.4", start=False)
+    one.env["LEFT_OVER"] = "secret"
+    one.write("service/qmail-smtpd/env/CHOSEN", "yes\n")
+    one.start()
+    with smtplib.SMTP(one.ip, one.port, timeout=60):
+        (pid,) = one.processes("qmail-smtpd")
+        with open(f"/proc/{pid}/environ", encoding="ascii") as file:
+            names = {entry.partition("=")[0] for entry in file.read().split("\0")}
+    assert {"PATH", "CHOSEN", "QMAILHOME", "TCPREMOTEIP", "TCPLOCALPORT"} <= names
+    assert "LEFT_OVER" not in names and "HOME" not in names
