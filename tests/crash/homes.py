@@ -9,7 +9,7 @@ from multiprocessing.util import Finalize
 from instance import run
 from world import World
 
-HOMES = int(os.environ.get("CRASH_HOMES") or 6)
+HOMES = int(os.environ.get("CRASH_HOMES") or 8)
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 OURS = []  # the one World of a process
 

@@ -112,10 +112,19 @@ class Series:
             waits.kill()
 
     def end_sessions(self):
-        """Have the next delivery start a new process."""
+        """Have the next delivery start a new process: the spawner must have seen the end of the old one, or
+        the delivery is deferred."""
         if self.name in ("qmail-local", "qmail-remote"):
+            pids = self.one.processes(self.name)
             self.one.kill(self.name)
-            self.one.wait_for(lambda: not self.one.processes(self.name), f"the end of {self.name}")
+            self.one.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids),
+                              f"the end of {self.name}")
+
+    def wait_started(self):
+        """What was deferred is tried again."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.trap.wait_started(1) and time.monotonic() < deadline:
+            self.world.doqueue("qmail-send")
 
     def new(self, bounce=False):
         return self.world.new(LARGE if self.variant == "large" else SMALL, bounce=bounce)
@@ -147,7 +156,7 @@ class Series:
             arm()
         messages += self.send()
         if not self.service:
-            self.trap.wait_started()
+            self.wait_started()
         if self.variant == "down":
             self.one.run("s6-svc", "-u", self.folder)
         return messages
@@ -302,8 +311,8 @@ def record(world, name, title, is_short):
 
 
 def try_cases(world, name, title, is_short, cases):
-    """In a home. returns what came of them, and how many temporary files the last delivery removed"""
-    tally, swept = Tally(title), 0
+    """In a home. returns what came of them, how many temporary files the last delivery removed, seconds"""
+    began, tally, swept = time.monotonic(), Tally(title), 0
     try:
         series = Series(world, name, tally, is_short)
         with surroundings(world, name):
@@ -314,7 +323,7 @@ def try_cases(world, name, title, is_short, cases):
     except AssertionError as error:
         tally.fault("between two cases", f"no recovery: {error}")
         world.begin_anew()
-    return tally, swept
+    return tally, swept, time.monotonic() - began
 
 
 def choose(listed, ways, is_short, most):
@@ -346,7 +355,7 @@ def share_out(chosen, tallies, is_short):
 
 
 def run_part(programs, title, ways, is_short, names):
-    began, swept = time.monotonic(), Counter()
+    began, swept, seconds = time.monotonic(), Counter(), Counter()
     if not names:
         names = [name for name in CHAIN if not (is_short and name.endswith(("-large", "-busy")))]
     tallies = {name: Tally(f"{title} {name}") for name in names}
@@ -359,15 +368,17 @@ def run_part(programs, title, ways, is_short, names):
                                MOST or (0 if not is_short else 1 if CHAIN[name] else 2)) for name in names}
         tasks = share_out(chosen, tallies, is_short)
         left = Counter(name for name, *_ in tasks)
-        for (name, *_), (tally, files) in homes.each(try_cases, tasks):
+        for (name, *_), (tally, files, spent) in homes.each(try_cases, tasks):
             tallies[name].add(tally)
             swept[name] += files
+            seconds[name] += spent
             left[name] -= 1
             if not left[name]:
                 if not is_short:
                     judge([tallies[name]])
                 print(f"{tallies[name].line()}, {swept[name]} temporary files swept; "
-                      f"{time.monotonic() - began:.0f} s since the start", flush=True)
+                      f"{seconds[name] / max(1, tallies[name].cases):.2f} s a case, "
+                      f"ready after {time.monotonic() - began:.0f} s", flush=True)
     if is_short:
         judge(list(tallies.values()))
     return list(tallies.values())

@@ -98,12 +98,18 @@ class Trap:
         text = self.trace()
         return "+++ killed by SIGKILL" in text or "(INJECTED)" in text
 
-    def wait_started(self):
-        """Until the program runs, and the child that is aimed at has its own strace."""
-        comes_true(lambda: not self.is_armed(), pause=0.01)
+    def wait_started(self, seconds):
+        """Until the program runs; returns whether it does."""
+        return comes_true(lambda: not self.is_armed(), seconds, pause=0.01)
+
+    def has_ended(self):
+        """Is it over with the process, which therefore will not make the call? Of a trace made with -f nobody
+        knows."""
+        return "\n+++ exited with " in "\n" + self.trace()
 
     def wait_struck(self, seconds):
-        return comes_true(self.has_struck, seconds)
+        comes_true(lambda: self.has_struck() or self.has_ended(), seconds)
+        return self.has_struck()
 
 
 class Hunt(threading.Thread):
