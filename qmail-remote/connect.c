@@ -1,6 +1,7 @@
 #include "connect.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include <sys/time.h>
 
 #include <skalibs/djbunix.h>
+
+#include "clock.h"
 
 static bool
 set_timeout(int fd, int option, unsigned int seconds)
@@ -25,6 +28,21 @@ bind_local(int fd, const struct internet_address *from)
     return bind(fd, (const struct sockaddr *)&local, len) == 0;
 }
 
+/* A process that was stopped and goes on, as on a machine that slept, finds its connect()
+ * interrupted, signal(7); the kernel goes on with it. */
+static bool
+wait_connected(int fd, int64_t deadline_ms)
+{
+    int error;
+    socklen_t len = sizeof error;
+
+    if (!clock_wait_ready(fd, POLLOUT, deadline_ms) ||
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return false;
+    errno = error;
+    return error == 0;
+}
+
 /* With SO_SNDTIMEO the kernel itself ends a connect() that takes longer: socket(7). No
  * poll is needed then, neither here nor for any read or write later. */
 static bool
@@ -33,11 +51,14 @@ connect_within(int fd, const struct internet_address *address, uint16_t port,
 {
     struct sockaddr_storage peer;
     socklen_t len = internet_address_to_socket(&peer, address, port);
+    int64_t deadline_ms = clock_monotonic_ms() + (int64_t)timeout_s * 1000;
 
     if (!set_timeout(fd, SO_SNDTIMEO, timeout_s))
         return false;
     if (connect(fd, (const struct sockaddr *)&peer, len) == 0)
         return true;
+    if (errno == EINTR)
+        return wait_connected(fd, deadline_ms);
     if (errno == EINPROGRESS || errno == EAGAIN || errno == EALREADY)
         errno = ETIMEDOUT;
     return false;

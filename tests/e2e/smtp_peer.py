@@ -10,12 +10,12 @@ import handoff_packet
 class Peer:
     """An SMTP server at ip:port that says what a test wants. Each reply is bytes without CRLF, a
     function of the command line, or None: drop the connection. `talk`, if given, gets the bare
-    socket of each connection instead.
+    socket of each connection instead. With is_open=False no connection is answered before open().
 
     commands: what each connection said; messages: what came after DATA; packets: what each recv gave
     """
 
-    def __init__(self, ip="127.0.0.2", port=25, *, talk=None, banner=b"220 peer.example ESMTP",
+    def __init__(self, ip="127.0.0.2", port=25, *, talk=None, is_open=True, banner=b"220 peer.example ESMTP",
                  keywords=(b"PIPELINING", b"8BITMIME", b"ENHANCEDSTATUSCODES"), ehlo=None, helo=b"250 hello",
                  mail=b"250 2.1.0 ok", rcpt=b"250 2.1.5 ok", data=b"354 go on", end=b"250 2.0.0 queued"):
         self.talk, self.banner = talk, banner
@@ -31,7 +31,15 @@ class Peer:
         self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((ip, port))
-        self.listener.listen(50)
+        self.listener.listen(50 if is_open else 0)
+        self.crowd = [socket.socket(family) for _ in range(0 if is_open else 4)]
+        for one in self.crowd:  # until the kernel drops what comes
+            one.setblocking(False)
+            one.connect_ex((ip, port))
+        if is_open:
+            self.open()
+
+    def open(self):
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -95,6 +103,8 @@ class Peer:
         # accept() in the other thread sleeps on: shutdown wakes it
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for one in self.crowd:
+            one.close()
         for connection in self.connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -167,17 +167,8 @@ def test_250_recipients_go_in_groups_of_100(routed):
 def test_a_connection_that_is_not_answered_takes_timeoutconnect(routed):
     """A server that lets connections hang counts as unreachable after control/timeoutconnect."""
     routed.control("timeoutconnect", "1")
-    with socket.socket() as full:
-        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        full.bind(("127.0.0.2", 25))
-        full.listen(0)
-        clients = [socket.socket() for _ in range(4)]
-        for client in clients:  # until the kernel drops what comes
-            client.setblocking(False)
-            client.connect_ex(("127.0.0.2", 25))
+    with Peer(is_open=False):
         out = routed()[-1]
-        for client in clients:
-            client.close()
     assert out.startswith("Z") and "Connection timed out" in out and "(#4.4.1)" in out
 
 

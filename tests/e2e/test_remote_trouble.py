@@ -1,10 +1,14 @@
 """qmail-remote and servers that misbehave: nothing hangs, and no report is wrong."""
+import os
+import pathlib
+import signal
 import threading
 import time
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import PATIENCE, wait_for
+from processes import fields_of
 from smtp_peer import Peer
 
 
@@ -107,3 +111,39 @@ def test_odd_bytes_of_a_reply_are_masked(routed):
     """Control and high bytes of a reply do not reach logs and bounces."""
     with Peer(rcpt=b"550 5.1.1 \x1b[2J \x00 \xff"):
         assert "550 5.1.1 ?[2J ? ?\n" in routed()[0]
+
+
+def is_connecting(pid):
+    """Has the process a TCP connection that nobody has answered yet?"""
+    own = {os.readlink(fd) for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        lines = [line.split() for line in table]
+    return any(line[3] == "02" and f"socket:[{line[9]}]" in own for line in lines)
+
+
+def stop_while_connecting(session):
+    """Have a message sent; stop qmail-remote in connect() and let it go on."""
+    session.send(1, "there.example", "me@here.example", ["you@there.example"], b"one\n")
+    pid = session.process.pid
+    wait_for(lambda: is_connecting(pid), "a connection that is not answered")
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: fields_of(pid, "status", "State") == ["T"], "a stopped qmail-remote")
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_a_process_that_was_stopped_goes_on_connecting(routed):
+    """SIGSTOP and SIGCONT, as on a machine that slept, end no connect(): the rest of the time remains."""
+    with Peer(is_open=False) as peer, routed.session() as session:
+        stop_while_connecting(session)
+        peer.open()
+        number, texts = session.report()
+    assert (number, texts[0][0]) == (1, "K") and len(peer.messages) == 1
+
+
+def test_a_process_that_was_stopped_does_not_connect_for_ever(routed):
+    """The same, and no answer: it is over after control/timeoutconnect, counted from the beginning."""
+    routed.control("timeoutconnect", "2")
+    with Peer(is_open=False), routed.session() as session:
+        stop_while_connecting(session)
+        text = session.report()[1][0]
+    assert text.startswith("Z") and "Connection timed out" in text and "(#4.4.1)" in text
