@@ -54,19 +54,26 @@ learn_fsync(struct durable *durable, int64_t took_us)
     durable->batches = 0;
 }
 
+static bool
+write_data_of(int fd, unsigned int flags)
+{
+    return sync_file_range(fd, 0, 0, flags) == 0 || errno == EINVAL || errno == ENOSYS ||
+           errno == ESPIPE;
+}
+
 /* Have the data of all files written: only then can one journal commit cover them all.
- * returns  false with errno; an error is told once, so it must not be lost here: fsync
- *          would then succeed. Where sync_file_range does not work, fsync does it all. */
+ * returns  false with errno; an error is told once, be it that a write could not begin or
+ *          how it ended, so it must not be lost here: fsync would then succeed. Where
+ *          sync_file_range does not work, fsync does it all. */
 static bool
 write_data(const int *fds, size_t count)
 {
-    const unsigned int wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
-
     for (size_t i = 0; i < count; i++)
-        (void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+        if (!write_data_of(fds[i], SYNC_FILE_RANGE_WRITE))
+            return false;
     for (size_t i = 0; i < count; i++)
-        if (sync_file_range(fds[i], 0, 0, wait) < 0 && errno != EINVAL &&
-            errno != ENOSYS && errno != ESPIPE)
+        if (!write_data_of(fds[i],
+                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER))
             return false;
     return true;
 }

@@ -56,13 +56,16 @@ submit(struct parallel_fsync *parallel, const int *fds, size_t count)
     return begun > 0 ? (size_t)begun : 0;
 }
 
-/* What is still on its way must not be taken for an answer of the next time. */
+/* The answers cannot be had. What is still on its way must not be taken for one of the
+ * next time, and what has failed meanwhile is not told again: all of it counts as failed,
+ * and the next ones are flushed one after the other. */
 static bool
 give_up(struct parallel_fsync *parallel)
 {
     int error = errno;
     syscall(SYS_io_destroy, parallel->context); /* waits for them */
     parallel->context = 0;
+    parallel->is_missing = true;
     errno = error;
     return false;
 }

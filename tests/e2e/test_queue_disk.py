@@ -53,7 +53,7 @@ def test_errors_of_the_file_system(queue, call, error, code):
 def test_a_flush_that_fails(queue, error):
     """Promise: everyone whom the flush covered gets 53, nothing of it stays, and the log says so."""
     clients = [queue.client() for _ in range(30)]
-    with Injected(queue.flusher(), "fsync", "syncfs", error=error):
+    with Injected(queue.flusher(), "fsync", "syncfs", "io_getevents", error=error):
         for client in clients:
             client.message()
         assert {client.answer()[0] for client in clients} == {"53"}
@@ -63,6 +63,18 @@ def test_a_flush_that_fails(queue, error):
     for client in clients:
         client.message()
     assert {client.answer()[0] for client in clients} == {"0"}
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_data_that_cannot_be_written(queue, nth):
+    """Of a file and its folder, at the begin and at the end: such an error is told once, before the fsync."""
+    client = queue.client()
+    with Injected(queue.flusher(), "sync_file_range", error=f"EIO:when={nth}"):
+        client.message()
+        assert client.answer()[0] == "53"
+        assert not queue.files()
+        client.message()
+        assert client.answer()[0] == "0"
 
 
 def test_only_syncfs_fails(queue):
