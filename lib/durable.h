@@ -11,9 +11,9 @@
 
 /* Make what was written survive a loss of power, with as few flushes of the disk as
  * possible: some files by an fsync for each at the same time, many by one syncfs of their
- * file system. syncfs also pays for what other programs have written there; where that is
- * dearer than an fsync for each file, the next ones are done by fsync, until it has been
- * worth another try. */
+ * file system, if that is one whose syncfs is known to be sound. syncfs also pays for
+ * what other programs have written there; where that is dearer than an fsync for each
+ * file, the next ones are done by fsync, until it has been worth another try. */
 
 struct durable {
     bool is_one_device;      /* the caller promises: all is on one file system, always */
@@ -25,8 +25,8 @@ struct durable {
     struct parallel_fsync parallel;
 };
 
-/* Flush every one of these descriptors, files and directories, in this order where the
- * order matters: name a new file first and its directory after it. They stay open.
+/* Flush every one of these descriptors, files and directories, many at the same time: what
+ * comes first on the disk is not said. They stay open.
  * durable  what was learned about cost; begin with all zero (but for the
  *          caller's two), keep it for the next flush
  * fds      open descriptors, on any file systems. One that was opened longest ago comes

@@ -56,14 +56,26 @@ class Queue:
         self.env = dict(os.environ, QMAILHOME=str(self.home))
         if SAN:
             self.env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
-        self.process, self.clients, self.mounted = None, [], False
+        self.process, self.clients, self.mounted = None, [], []
+
+    def mount_on(self, place, kind, options):
+        subprocess.run(["mount", "-t", kind, "-o", options, kind, str(place)], check=True)
+        self.mounted.append(str(place))
 
     def mount(self, size):
         """Put queue/ on a small file system of its own."""
-        subprocess.run(["mount", "-t", "tmpfs", "-o",
-                        f"size={size},mode=0711,uid={OWNER},gid={OWNER}", "tmpfs",
-                        str(self.home / "queue")], check=True)
-        self.mounted = True
+        self.mount_on(self.home / "queue", "tmpfs", f"size={size},mode=0711,uid={OWNER},gid={OWNER}")
+
+    def mount_overlay(self):
+        """Put queue/ on an overlayfs, as in a container without a volume."""
+        layers = self.folder / "layers"
+        layers.mkdir()
+        self.mount_on(layers, "tmpfs", "size=64m")
+        for name in ("lower", "upper", "work"):
+            (layers / name).mkdir()
+            os.chown(layers / name, OWNER, OWNER)
+        self.mount_on(self.home / "queue", "overlay",
+                      f"lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work")
 
     def start(self, *options, limit=None, wrapper=()):
         ready, other = os.pipe()
@@ -89,8 +101,8 @@ class Queue:
         for client in self.clients:
             client.close()
         self.stop(signal.SIGKILL)
-        if self.mounted:
-            subprocess.run(["umount", "-l", str(self.home / "queue")], check=False)
+        for place in reversed(self.mounted):
+            subprocess.run(["umount", "-l", place], check=False)
         remove_tree(self.folder)
 
     def client(self):

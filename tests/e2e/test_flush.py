@@ -2,6 +2,8 @@
 import subprocess
 from contextlib import contextmanager
 
+import pytest
+
 from conftest import run, wait_for
 from processes import tracer_of
 
@@ -17,7 +19,7 @@ def load(one):
 def traced(one, trace):
     """Flushes by qmail-queued and its helpers go into the file `trace`."""
     pids = [option for pid in one.processes("qmail-queued") for option in ("-p", str(pid))]
-    calls = "trace=fsync,fdatasync,syncfs,io_submit"
+    calls = "trace=fsync,fdatasync,syncfs,io_setup,io_submit"
     with subprocess.Popen(["strace", "-q", "-e", calls, "-o", trace, *pids], stderr=subprocess.PIPE,
                           text=True) as strace:
         wait_for(lambda: all(tracer_of(pid) == strace.pid for pid in pids[1::2]), "strace")
@@ -47,6 +49,8 @@ def test_a_lone_message_has_its_file_and_folder_flushed_at_the_same_time(make_in
         one.inject(b"Subject: alone\n\nx\n", "carol@remote.example", f"alice@{one.host}")
         one.wait_mail("alice")
     calls = trace.read_text()
+    if " = -1" in calls:
+        pytest.skip("no asynchronous requests here: a sandbox, or /proc/sys/fs/aio-max-nr")
     assert calls.count("io_submit(") == 1, calls
     assert calls.count("IOCB_CMD_FSYNC") == 2, calls
     assert "fsync(" not in calls and "syncfs" not in calls

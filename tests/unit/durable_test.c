@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <cmocka.h>
 
 enum { SOME = 8, MANY = 24 /* for which fsync is not always cheaper */ };
@@ -26,6 +29,16 @@ remove_directory(void **state)
 {
     (void)state;
     return rmdir(directory);
+}
+
+/* In a container the disk may be an overlayfs, which gets no syncfs. */
+static void
+skip_without_syncfs(void)
+{
+    struct statfs status;
+    assert_int_equal(statfs(directory, &status), 0);
+    if ((unsigned long)status.f_type == OVERLAYFS_SUPER_MAGIC)
+        skip();
 }
 
 static int
@@ -82,7 +95,7 @@ flushes_some_files_one_by_one_at_the_same_time(void **state)
     durable.batches = 5;
     assert_true(durable_flush(&durable, fds, SOME));
     assert_int_equal(durable.batches, 0); /* not by syncfs */
-    assert_true(durable.parallel.context != 0);
+    assert_true(durable.parallel.context || durable.parallel.is_missing);
     close_many(fds, SOME);
 }
 
@@ -92,6 +105,7 @@ flushes_many_files(void **state)
     (void)state;
     struct durable durable = {0};
     int fds[MANY];
+    skip_without_syncfs();
     open_many(fds, MANY);
     assert_true(durable_flush(&durable, fds, MANY));
     durable.no_syncfs_until = 0; /* whatever others have just written here */
@@ -106,6 +120,7 @@ leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
 {
     (void)state;
     int fds[MANY];
+    skip_without_syncfs();
     open_many(fds, MANY);
     struct durable durable = {0};
     assert_true(durable_flush(&durable, fds, 1)); /* learns the device */
