@@ -1,12 +1,12 @@
-"""Several worlds at a time, since a case mostly waits. Each lives in a process of its own with a network
-and a mount table of its own, so that all use the same ports and each has its own /etc/passwd."""
+"""Several worlds at a time, since a case mostly waits. Each lives in a process of its own with a network,
+a mount table and an /etc of its own, so that all use the same ports and each mounts its own /etc/passwd."""
 import ctypes
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
-from instance import run
+from instance import public_folder, remove_tree, run
 from world import World
 
 HOMES = int(os.environ.get("CRASH_HOMES") or 8)
@@ -20,6 +20,11 @@ def move_in(programs):
     if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) < 0:
         raise OSError(ctypes.get_errno(), "unshare")
     run("ip", "link", "set", "lo", "up")
+    # Not only the files: a mount on /etc/passwd ends when somebody adds an account to the real one.
+    etc = public_folder("pennypost-etc-")
+    Finalize(None, remove_tree, (etc,), exitpriority=0)
+    run("cp", "-a", "/etc/.", etc)
+    run("mount", "--bind", etc, "/etc")
     OURS.append(World(programs))
     Finalize(None, OURS[0].close, exitpriority=1)
 
