@@ -1,5 +1,6 @@
 """The load of the benchmark: Postfix's smtp-source and smtp-sink, a Maildir that counts what
 arrives, and a slow careful client that measures latency."""
+import contextlib
 import ctypes
 import os
 import re
@@ -84,12 +85,20 @@ class Sink:
             if found and not self.dump:
                 self.count = int(found[-1])
         if self.dump:
-            for entry in os.scandir(self.folder):
-                size = entry.stat().st_size
-                if self.known.get(entry.name, (0, 0))[0] != size:
-                    with open(entry.path, "rb") as file:
-                        self.known[entry.name] = size, file.read().count(b"X-Rcpt-Args:")
+            self.known = dict(self.look())
             self.count = sum(number for _, number in self.known.values())
+
+    def look(self):
+        """The files, and how many recipients each has. smtp-sink removes that of a transaction
+        that was given up."""
+        for entry in os.scandir(self.folder):
+            with contextlib.suppress(FileNotFoundError):
+                size = entry.stat().st_size
+                known = self.known.get(entry.name)
+                if not known or known[0] != size:
+                    with open(entry.path, "rb") as file:
+                        known = size, file.read().count(b"X-Rcpt-Args:")
+                yield entry.name, known
 
     def wait(self, number, timeout_s=120):
         end = time.monotonic() + timeout_s

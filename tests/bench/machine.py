@@ -2,6 +2,7 @@
 system, memory figures from /proc."""
 import contextlib
 import errno
+import fcntl
 import glob
 import os
 import platform
@@ -35,6 +36,15 @@ def cgroup_root():
     return None, False
 
 
+def reserve(folder):
+    """Keep the folder for this process, as long as it lives."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # never closed
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise NotPossible(f"another benchmark uses {folder}; --dir chooses another") from None
+
+
 def require(folder, size_mb, always_loop=False):
     """Raise NotPossible unless servers can be measured below folder."""
     if os.geteuid() != 0:
@@ -46,6 +56,7 @@ def require(folder, size_mb, always_loop=False):
     except (OSError, TypeError, subprocess.SubprocessError) as error:
         raise NotPossible(f"needs a cgroup hierarchy that root may write to: {error}") from None
     os.makedirs(folder, exist_ok=True)
+    reserve(folder)
     room = os.statvfs(folder)
     if room.f_bavail * room.f_frsize < size_mb << 20:
         raise NotPossible(f"needs {size_mb} MB of free space in {folder}; --dir chooses another")
@@ -83,7 +94,7 @@ class Cgroup:
 
     def __init__(self, name):
         root, self.is_v1 = cgroup_root()
-        self.path = f"{root}/pennypost-bench-{name}"
+        self.path = f"{root}/pennypost-bench-{name}-{os.getpid()}"
         if root is None:
             raise OSError(errno.ENOENT, "no cgroup file system is mounted")
         os.makedirs(self.path, exist_ok=True)
