@@ -25,8 +25,8 @@ struct durable {
     struct parallel_fsync parallel;
 };
 
-/* Flush every one of these descriptors, files and directories, many at the same time: what
- * comes first on the disk is not said. They stay open.
+/* Flush every one of these descriptors, files and directories, many at the same time:
+ * what comes first on the disk is not said. They stay open.
  * durable  what was learned about cost; begin with all zero (but for the
  *          caller's two), keep it for the next flush
  * fds      open descriptors, on any file systems. One that was opened longest ago comes

@@ -4,11 +4,12 @@ import re
 HEX = re.compile(r"\\x([0-9a-f]{2})")
 LINE = re.compile(r"(\d+) +([\d.]+) (.*)")  # strace -f -ttt
 LENGTH = re.compile(r", (\d+)\)?$")
+ANSWER = re.compile(r"\bres=(-?\d+)")  # of io_getevents
 REQUEST = re.compile(r"aio_lio_opcode=IOCB_CMD_FSYNC, aio_fildes=\d+<((?:\\x[0-9a-f]{2})*)>")
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 CALLS = ("openat,open,creat,write,writev,pwrite64,pwritev,ftruncate,truncate,rename,renameat,renameat2,"
-         "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,io_submit,io_getevents,sendto,sendmsg,"
-         "sendfile,copy_file_range,execve")
+         "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,io_submit,io_getevents,io_destroy,sendto,"
+         "sendmsg,sendfile,copy_file_range,execve")
 
 
 def plain(text):
@@ -94,7 +95,7 @@ class Journal:
         self.names = dict(self.before)  # path: File, as of now in the trace
         self.nameless = {}  # (pid, descriptor): File, made with O_TMPFILE
         self.changes, self.flushes, self.answers = [], [], {}
-        self.requested = {}  # pid: [(begin, path)], each an fsync that has not been seen to end
+        self.requested = {}  # pid: ([(begin, path)], [answer]): fsyncs of which not all have ended
         calls, self.exits = read_calls(lines)
         self.programs = {}
         self.stamps = [float(match[2]) if match else 0 for match in map(LINE.match, lines)]
@@ -245,13 +246,20 @@ class Journal:
     def on_io_submit(self, call):
         paths = [plain(name).decode(errors="surrogateescape") for name in REQUEST.findall(call.text)]
         begun = paths[:int(call.result.split()[0])]
-        self.requested.setdefault(call.pid, []).extend((call.begin, path) for path in begun)
+        self.requested.setdefault(call.pid, ([], []))[0].extend((call.begin, path) for path in begun)
 
     def on_io_getevents(self, call):
-        """Of all that the process has requested, as we call it; only those without an error."""
-        if call.text.count("res=0") == int(call.result.split()[0]):
-            for begin, path in self.requested.pop(call.pid, ()):
-                self.flush(begin, call.end, path)
+        """An answer does not say which request it is of: they count when all have come, and are good."""
+        requests, answers = self.requested.get(call.pid, ([], []))
+        answers += ANSWER.findall(call.text)
+        if len(answers) < len(requests):
+            return
+        for begin, path in requests if set(answers) == {"0"} else ():
+            self.flush(begin, call.end, path)
+        self.on_io_destroy(call)
+
+    def on_io_destroy(self, call):
+        self.requested.pop(call.pid, None)
 
     def on_syncfs(self, call):
         if self.is_ours(call.descriptor()):
