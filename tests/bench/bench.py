@@ -138,12 +138,12 @@ def run_rounds(servers, chosen, rounds, results):
 def run_neighbour(servers, options, about):
     """Returns the number of failures; about gets the rows."""
     try:
-        about["neighbour"] = neighbour.run(*servers, options.dir,
-                                           *((1, 1) if options.short else (6, 1.5)))
+        about["neighbour"], failures = neighbour.run(*servers, options.dir,
+                                                     *((1, 1) if options.short else (6, 1.5)))
     except load.TROUBLE as error:
         print(f"\nneighbour: failed: {error}", file=sys.stderr)
         return 1
-    return 0
+    return failures
 
 
 def show(options, results, about):

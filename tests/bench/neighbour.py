@@ -89,8 +89,18 @@ def measure(server, way, sessions, seconds):
     return times
 
 
+def attempt(server, way, sessions, seconds):
+    """As measure; None if it fails, so that the others stay paired round by round."""
+    try:
+        return measure(server, way, sessions, seconds) or None
+    except load.TROUBLE as error:
+        print(f"\nneighbour {way} {sessions}: failed: {error}", file=sys.stderr)
+        return None
+
+
 def run(pennypost, postfix, base, rounds, seconds):
-    """Returns a row for each way, number of sessions, with and without a writer."""
+    """Returns a row for each way, number of sessions, with and without a writer; and how many
+    measurements have failed."""
     ways = {"shared": pennypost, "file": pennypost, "postfix": postfix}
     found = {}
     for is_writing in (False, True):
@@ -103,17 +113,18 @@ def run(pennypost, postfix, base, rounds, seconds):
                         print(f"\rneighbour {is_writing} {sessions} {way}          ", end="",
                               file=sys.stderr, flush=True)
                         found.setdefault((way, sessions, is_writing), []).append(
-                            measure(ways[way], way, sessions, seconds))
+                            attempt(ways[way], way, sessions, seconds))
             rate = beside.mb_per_s() if beside else 0
     print(file=sys.stderr)
     set_flush(pennypost, "shared")
-    return [row_of(way, sessions, is_writing, times, rate if is_writing else 0)
-            for (way, sessions, is_writing), times in found.items()]
+    rows = [row_of(way, sessions, is_writing, times, rate if is_writing else 0)
+            for (way, sessions, is_writing), times in found.items() if any(times)]
+    return rows, sum(not one for times in found.values() for one in times)
 
 
 def row_of(way, sessions, is_writing, rounds, rate):
-    """rounds: a list of milliseconds for each round."""
-    times = sorted(time_ms for one in rounds for time_ms in one)
+    """rounds: a list of milliseconds for each round, None for one that has failed."""
+    times = sorted(time_ms for one in rounds for time_ms in one or ())
     return {"way": way, "sessions": sessions, "neighbour": is_writing, "neighbour_mb_s": rate,
             "median_ms": statistics.median(times), "p95_ms": times[int(len(times) * 0.95)],
-            "rounds_ms": [statistics.median(one) for one in rounds], "messages": len(times)}
+            "rounds_ms": [one and statistics.median(one) for one in rounds], "messages": len(times)}

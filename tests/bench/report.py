@@ -124,12 +124,13 @@ class Beside:
         self.sessions, self.is_writing = self.shared["sessions"], self.shared["neighbour"]
         self.ratio = self.shared["median_ms"] / self.each["median_ms"]
         self.p95_ratio = self.shared["p95_ms"] / self.each["p95_ms"]
-        self.pairs = [a / b for a, b in zip(self.shared["rounds_ms"], self.each["rounds_ms"])]
+        self.pairs = [a / b for a, b in zip(self.shared["rounds_ms"], self.each["rounds_ms"])
+                      if a and b]
         self.goal = BESIDE_GOALS.get((self.sessions, self.is_writing)) if has_goals else None
 
     def is_missed(self):
         if self.goal == 1:
-            return self.ratio > 1 and min(self.pairs) > 1
+            return self.ratio > 1 and min(self.pairs, default=2) > 1
         return self.goal is not None and max(self.ratio, self.p95_ratio) > self.goal
 
     def goal_text(self):
@@ -142,18 +143,21 @@ class Beside:
         return [str(self.sessions), f"{rate:.0f} MB/s" if self.is_writing else "nobody",
                 *(f"{row['median_ms']:.2f} ({row['p95_ms']:.1f})"
                   for row in (self.shared, self.each, self.postfix)),
-                f"{self.ratio:.2f} ({min(self.pairs):.2f}..{max(self.pairs):.2f})",
-                f"{self.p95_ratio:.2f}", self.goal_text()]
+                f"{self.ratio:.2f} ({min(self.pairs):.2f}..{max(self.pairs):.2f})"
+                if self.pairs else f"{self.ratio:.2f}", f"{self.p95_ratio:.2f}", self.goal_text()]
 
 
+WAYS = ("shared", "file", "postfix")
 BESIDE_HEADINGS = ["sessions", "beside", "shared flush", "fsync for each", "Postfix",
                    "shared/each", "of the 95th", "goal"]
 
 
 def besides(rows, has_goals=True):
-    keys = dict.fromkeys((row["neighbour"], row["sessions"]) for row in rows)
-    return [Beside([row for row in rows if (row["neighbour"], row["sessions"]) == key], has_goals)
-            for key in keys]
+    """One for each number of sessions of which all ways could be measured."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["neighbour"], row["sessions"]), []).append(row)
+    return [Beside(group, has_goals) for group in groups.values() if len(group) == len(WAYS)]
 
 
 def print_besides(rows, has_goals):

@@ -2,11 +2,16 @@
 import json
 import os
 import subprocess
+import sys
 import xml.etree.ElementTree as xml
 
 import pytest
 
 from conftest import SAN, SOURCE
+
+sys.path.insert(0, str(SOURCE / "tests/bench"))
+import neighbour  # noqa: E402
+import report  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(SAN), reason="figures of sanitizers mean nothing")
 CANNOT_RUN = 2
@@ -50,6 +55,17 @@ def test_the_neighbour_alone_can_be_measured(tmp_path):
     out = bench("bench.py", folder, "--short", "--rounds", "1", "--cells", "neighbour")
     assert "100 MB/s" in out and not json.loads((folder / "bench.json").read_text())["results"]
     assert "100 MB/s beside" in words_of(folder / "bench.svg")
+
+
+def test_a_measurement_that_failed_takes_no_other_with_it(capsys):
+    """Beside a neighbour: its round is left out; without a measurement of one way there is no line."""
+    rows = [neighbour.row_of(way, sessions, False, rounds, 0) for way, sessions, rounds in (
+        ("shared", 1, [[1.0], None, [3.0]]), ("file", 1, [[2.0], [2.0], None]), ("postfix", 1, [[1.0]] * 3),
+        ("shared", 10, [[1.0]] * 3), ("postfix", 10, [[1.0]] * 3))]
+    [line] = report.besides(json.loads(json.dumps(rows)))
+    assert line.pairs == [0.5] and not line.is_missed()
+    assert report.print_besides(rows, True) == 0
+    assert "0.50..0.50" in capsys.readouterr().out
 
 
 def test_growth_is_measured(tmp_path):

@@ -1,6 +1,5 @@
 """qmail-remote: what it says, and what it makes of the answers."""
 import os
-import socket
 import subprocess
 
 import pytest
