@@ -146,7 +146,10 @@ keeper_start(struct keeper *keeper, const struct keeper_task *task)
     }
     fd_close(ends[1]);
     keeper->socket = ends[0];
-    return keeper->pid > 0 && ndelay_on(keeper->socket) == 0;
+    if (keeper->pid > 0 && ndelay_on(keeper->socket) == 0)
+        return true;
+    fd_close(keeper->socket);
+    return false;
 }
 
 void

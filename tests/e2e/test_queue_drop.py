@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PATIENCE, wait_for
 from processes import tracer_of
-from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER
+from queue_alone import ENVELOPE, MESSAGE, OWNER, STRANGER, Injected
 from queue_file import parse
 
 FOOTER = (b"pennypost drop 1 %020d %010d %010d" % (len(MESSAGE), len(ENVELOPE), 7)).ljust(63) + b"\n"
@@ -171,6 +171,27 @@ def test_alrm_replaces_a_helper_that_has_died(new_queue):
         wait_taken(new_queue)
         flusher, keeper = new_queue.children()
     assert time.monotonic() < deadline
+
+
+def test_a_helper_that_cannot_be_started_costs_no_descriptors(new_queue):
+    """While nobody can fork, however often it is tried; afterwards it works again."""
+    new_queue.start()
+    pid = new_queue.process.pid
+    [keeper] = set(new_queue.children()) - {new_queue.flusher()}
+    before = len(os.listdir(f"/proc/{pid}/fd"))
+
+    def failures():
+        return new_queue.log().count("has ended")
+    with Injected(pid, "fork", "vfork", "clone", "clone3", error="EAGAIN"):
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(failures, "the end of the helper")
+        for _ in range(5):
+            count = failures()
+            os.kill(pid, signal.SIGALRM)
+            wait_for(lambda: failures() > count, "a try")
+        assert len(os.listdir(f"/proc/{pid}/fd")) < before
+    os.kill(pid, signal.SIGALRM)
+    wait_for(lambda: len(new_queue.children()) == 2, "a new helper")
 
 
 def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
