@@ -68,6 +68,13 @@ def test_a_measurement_that_failed_takes_no_other_with_it(capsys):
     assert "0.50..0.50" in capsys.readouterr().out
 
 
+def test_a_machine_without_what_is_needed_is_told_from_a_failure():
+    """A sentence and exit 2, as tests/bench/README.md says."""
+    done = subprocess.run(["setpriv", "--bounding-set=-sys_admin", SOURCE / "tests/own-network", "true"],
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == CANNOT_RUN and "CAP_SYS_ADMIN" in done.stderr
+
+
 def test_growth_is_measured(tmp_path):
     """`make bench-scale` prints tables and writes scale.json and scale.svg."""
     out = bench("scale.py", tmp_path, "--short", "--counts", "1000", "--kinds", "due,cold")
