@@ -112,6 +112,16 @@ pause_after(unsigned int failures)
     return pause_s < DESTINATION_LAST_PAUSE_S ? pause_s : DESTINATION_LAST_PAUSE_S;
 }
 
+/* Of all the times that are planned for a destination only the last one counts. */
+static bool
+plan_wake(struct destination_table *table, struct destination *destination, uint64_t at_s)
+{
+    if (!schedule_add(&table->wake, destination->hash, at_s, SCHEDULE_SEEN))
+        return false;
+    destination->wake_s = at_s;
+    return true;
+}
+
 bool
 destination_fail(struct destination_table *table, struct destination *destination,
                  uint64_t now_s, const char *text)
@@ -119,7 +129,7 @@ destination_fail(struct destination_table *table, struct destination *destinatio
     if (destination_is_paused(destination, now_s))
         return false;
     uint64_t retry_s = now_s + pause_after(destination->failures + 1);
-    if (!schedule_add(&table->wake, destination->hash, retry_s, SCHEDULE_SEEN))
+    if (!plan_wake(table, destination, retry_s))
         return false;
     if (destination->failures < FAILURES_MAX)
         destination->failures++;
@@ -147,7 +157,10 @@ destination_wake(struct destination_table *table, uint64_t now_s)
     while (schedule_first(&table->wake, &hash, &due_s, &unused) && due_s <= now_s) {
         schedule_remove_first(&table->wake);
         struct destination *woken = destination_find(table, hash);
-        if (!woken || destination_is_paused(woken, now_s))
+        if (!woken || due_s != woken->wake_s)
+            continue;
+        woken->wake_s = 0;
+        if (destination_is_paused(woken, now_s))
             continue;
         if (!woken->failures) {
             (void)destination_release(table, woken);
@@ -156,13 +169,12 @@ destination_wake(struct destination_table *table, uint64_t now_s)
         if (woken->waiting.count || woken->running) {
             /* to be forgotten later, should no job tell anything more of it */
             uint64_t again_s = now_s + pause_after(woken->failures);
-            (void)schedule_add(&table->wake, hash, again_s, SCHEDULE_SEEN);
+            (void)plan_wake(table, woken, again_s);
             return woken;
         }
         /* nobody needs it; for as long again a failure would count as the next one */
         uint64_t forget_s = woken->retry_s + pause_after(woken->failures);
-        if (now_s >= forget_s ||
-            !schedule_add(&table->wake, hash, forget_s, SCHEDULE_SEEN)) {
+        if (now_s >= forget_s || !plan_wake(table, woken, forget_s)) {
             destination_succeed(woken);
             (void)destination_release(table, woken);
         }

@@ -20,15 +20,15 @@ enum {
 struct destination {
     uint64_t hash;
     char *name;
-    bool is_local;
+    bool is_local, is_ready; /* ready: in its channel's list */
     struct id_queue waiting; /* messages, oldest first */
     unsigned int running;    /* jobs */
     unsigned int failures;   /* in a row; while not 0, one job at a time is tried */
     uint64_t failed_s;       /* when it last failed to answer */
     uint64_t retry_s;        /* no job before this time */
     char *last_failure;      /* text of the report, or null */
-    bool is_ready;           /* in its channel's list */
     struct destination *next_ready;
+    uint64_t wake_s;           /* private: what counts of its times in wake */
     struct destination *chain; /* private */
 };
 

@@ -107,6 +107,23 @@ wakes_a_destination_when_its_pause_is_over(void **state)
 }
 
 static void
+plans_nothing_twice_for_a_destination_that_refuses_for_years(void **state)
+{
+    struct destination_table *table = *state;
+    struct destination *dead = make(table, "dead.example");
+    assert_true(id_queue_put(&dead->waiting, 1));
+    uint64_t now_s = 1000;
+    destination_fail(table, dead, now_s, "refused");
+    for (int i = 0; i < 1000; i++) {
+        now_s = dead->retry_s;
+        assert_ptr_equal(destination_wake(table, now_s), dead);
+        assert_null(destination_wake(table, now_s));
+        assert_true(destination_fail(table, dead, now_s, "refused")); /* at once */
+    }
+    assert_in_range(table->wake.count, 1, 3);
+}
+
+static void
 forgets_a_failure_that_nobody_asked_about(void **state)
 {
     struct destination_table *table = *state;
@@ -169,6 +186,9 @@ main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(wakes_a_destination_when_its_pause_is_over,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            plans_nothing_twice_for_a_destination_that_refuses_for_years, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(forgets_a_failure_that_nobody_asked_about, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(
