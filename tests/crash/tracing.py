@@ -41,7 +41,7 @@ class Trap:
         self.real.parent.mkdir(exist_ok=True)
         if not self.real.exists():
             shutil.copy2(one.home / "bin" / name, self.real)
-        self.hunt, self.child_trace = None, self.armed / (name + ".child.trace")
+        self.hunt, self.aim, self.child_trace = None, "", self.armed / (name + ".child.trace")
         self.install(SCRIPT.format(armed=self.armed, name=name, real=self.real))
 
     def install(self, text):
@@ -65,11 +65,13 @@ class Trap:
         new.write_text(options + "\n")
         new.chmod(0o666)
         os.rename(new, self.armed / self.name)
+        self.aim = options
 
     def arm_child(self, nth, first, options):
         """The nth process that the next process of this name forks runs under strace with these options.
         first: the first call of all those children; there `strace -f` stops each."""
         self.arm(f"-f -I 2 -e trace={first},{','.join(FORKS)} -e inject={first}:signal=SIGSTOP:when=1")
+        self.aim = options
         self.hunt = Hunt(self, nth, options)
 
     def disarm(self):
@@ -94,9 +96,14 @@ class Trap:
         return self.child_trace.read_text(errors="replace") if self.child_trace.exists() else ""
 
     def has_struck(self):
-        """Was the call reached that goes wrong?"""
+        """Was the call reached that goes wrong? A helper is killed by the end of its parent, too: then it has
+        made fewer calls of that name."""
         text = self.trace()
-        return "+++ killed by SIGKILL" in text or "(INJECTED)" in text
+        aim = re.search(r"inject=(\w+):signal=SIGKILL:when=(\d+)", self.aim)
+        if not aim:
+            return "(INJECTED)" in text
+        made = len(re.findall(rf"^{aim[1]}\(", text, re.M))
+        return "+++ killed by SIGKILL" in text and made >= int(aim[2])
 
     def wait_started(self, seconds):
         """Until the program runs; returns whether it does."""
@@ -105,7 +112,7 @@ class Trap:
     def has_ended(self):
         """Is it over with the process, which therefore will not make the call? Of a trace made with -f nobody
         knows."""
-        return "\n+++ exited with " in "\n" + self.trace()
+        return bool(re.search(r"^\+\+\+ (?:exited with|killed by) ", self.trace(), re.M))
 
     def wait_struck(self, seconds):
         comes_true(lambda: self.has_struck() or self.has_ended(), seconds)
