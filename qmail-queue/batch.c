@@ -15,8 +15,10 @@
 #include "request.h"
 
 enum {
-    GATHER_PART = 4,      /* of a flush's time is spent on gathering, at most */
-    GATHER_MAX_US = 5000, /* however slow the disk is */
+    GATHER_MAX_US = 20000,      /* however slow the disk is */
+    SMALL_BYTES = 256 * 1024,   /* of all messages together */
+    LARGE_PART = 4,             /* of a flush's time is spent on gathering large ones, */
+    LARGE_GATHER_MAX_US = 5000, /* and no more */
 };
 
 /* The descriptors of one flush: files from the front, their folders from the back. First
@@ -61,12 +63,30 @@ batch_init(struct server *server)
     return fd >= 0 && server_watch(server, fd, SERVER_TIMER, EPOLLIN);
 }
 
+/* How long may we gather? The time of a flush of large messages is that of their data, and
+ * no company makes that less. */
+static int64_t
+gather_us(const struct server *server)
+{
+    int64_t wait_us = server->pace.flush_us * server->pace.expected;
+    int64_t max_us = GATHER_MAX_US;
+    uint64_t bytes = 0;
+
+    for (const struct client *client = server->written.first; client;
+         client = client->next)
+        bytes += client->entry.message_len;
+    if (bytes > SMALL_BYTES) {
+        wait_us = server->pace.flush_us / LARGE_PART;
+        max_us = LARGE_GATHER_MAX_US;
+    }
+    return wait_us < max_us ? wait_us : max_us;
+}
+
 /* Are more requests to be expected so soon that it is worth waiting for them? */
 static bool
 is_worth_gathering(struct server *server)
 {
     struct batch_pace *pace = &server->pace;
-    int64_t wait_us = pace->flush_us / GATHER_PART;
 
     if (server->is_stopping || server->options->is_each_file ||
         server->written.count >= pace->expected ||
@@ -74,9 +94,8 @@ is_worth_gathering(struct server *server)
         return false;
     if (pace->is_gathering)
         return true;
-    if (wait_us > GATHER_MAX_US)
-        wait_us = GATHER_MAX_US;
-    const struct itimerspec delay = {.it_value = {.tv_nsec = wait_us * 1000 + 1}};
+    const struct itimerspec delay = {
+        .it_value = {.tv_nsec = gather_us(server) * 1000 + 1}};
     pace->is_gathering = timerfd_settime(pace->timer, 0, &delay, NULL) == 0;
     return pace->is_gathering;
 }
