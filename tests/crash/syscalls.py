@@ -247,6 +247,10 @@ def kills(_call):
 def failures(call):
     if call.name in NEVER_FAIL:
         return []
+    # Linux closes a descriptor even if it reports an error. strace leaves it open, and an open copy that
+    # qmail-queued's flusher has of a message keeps that locked.
+    if call.name == "close" and call.child:
+        return []
     return [f"error={error}" for error in ERRORS if error in FAIL_WITH.get(call.name, ERRORS)]
 
 
