@@ -216,7 +216,8 @@ def write_svg(path, results, about):
                f"{line.shared['median_ms']:.2f} : {line.each['median_ms']:.2f}")
               for line in besides(about.get("neighbour", []), has_goals)]
     panels.append({"heading": "Shared flushes: ms to 250 beside a program that writes",
-                   "hint": "shorter is better", "one": "fsync for each = 1", "rows": beside})
+                   "hint": "shorter is better; on the right shared : for each", "one": "fsync for each = 1",
+                   "rows": beside})
     chart.write_bars(path, "Pennypost beside Postfix", subtitle(about),
                      [panel for panel in panels if panel["rows"]])
 
