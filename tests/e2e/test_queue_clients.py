@@ -187,6 +187,22 @@ def test_many_clients_at_the_same_time(queue):
         parse(path)
 
 
+def test_nobody_waits_for_ever_for_company_that_does_not_come(queue):
+    """One is flushed and does not come back; those who came meanwhile are flushed all the same."""
+    clients = [queue.client() for _ in range(20)]
+    flusher = queue.flusher()
+    os.kill(flusher, signal.SIGSTOP)
+    try:
+        clients[0].message()
+        wait_for(queue.files, "the first to be in hand")
+        for client in clients[1:]:
+            client.message()
+        wait_for(lambda: len(queue.files()) == len(clients), "the others to be written")
+    finally:
+        os.kill(flusher, signal.SIGCONT)
+    assert [client.answer()[0] for client in clients] == ["0"] * len(clients)
+
+
 def test_more_clients_than_places(new_queue):
     """Further clients wait until one leaves."""
     new_queue.start("-c", "3")
