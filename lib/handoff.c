@@ -4,11 +4,11 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 
 #include <skalibs/djbunix.h>
@@ -18,7 +18,7 @@ enum {
     PACKET_MAX = LENGTH_BYTES + HANDOFF_STRINGS_MAX + HANDOFF_BODY_MAX,
     BACKLOG = 1024,
     BUFFER_BYTES = 1024 * 1024,
-    DROP_US = 1000,
+    DROP_NS = 1000000,
 };
 
 /* Control-message storage, aligned as CMSG_DATA wants it. */
@@ -252,24 +252,28 @@ wake_up(int signal_number)
     (void)signal_number; /* a wait for a socket to linger ends */
 }
 
-/* A signal every millisecond until all is closed; one alone could come too early. */
+/* A signal every millisecond until all is closed; one alone could come too early. Not
+ * SIGALRM: that is for operators, and who reads it from a descriptor has it blocked. */
 void
 handoff_drop(int socket)
 {
-    const struct itimerval soon = {.it_interval = {.tv_usec = DROP_US},
-                                   .it_value = {.tv_usec = DROP_US}};
-    const struct itimerval never = {.it_interval = {.tv_usec = 0}};
+    const struct itimerspec soon = {.it_interval = {.tv_nsec = DROP_NS},
+                                    .it_value = {.tv_nsec = DROP_NS}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGVTALRM};
     struct sigaction action = {.sa_handler = wake_up};
     struct sigaction saved;
+    timer_t timer;
 
     sigemptyset(&action.sa_mask);
-    bool is_guarded = sigaction(SIGALRM, &action, &saved) == 0 &&
-                      setitimer(ITIMER_REAL, &soon, NULL) == 0;
+    bool is_caught = sigaction(SIGVTALRM, &action, &saved) == 0;
+    bool has_timer = is_caught && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+    if (has_timer)
+        (void)timer_settime(timer, 0, &soon, NULL);
     close(socket);
-    if (is_guarded) {
-        (void)setitimer(ITIMER_REAL, &never, NULL);
-        (void)sigaction(SIGALRM, &saved, NULL);
-    }
+    if (has_timer)
+        (void)timer_delete(timer);
+    if (is_caught)
+        (void)sigaction(SIGVTALRM, &saved, NULL);
 }
 
 enum handoff_status

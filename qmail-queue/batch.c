@@ -63,8 +63,8 @@ batch_init(struct server *server)
     return fd >= 0 && server_watch(server, fd, SERVER_TIMER, EPOLLIN);
 }
 
-/* How long may we gather? The time of a flush of large messages is that of their data, and
- * no company makes that less. */
+/* How long may we gather? The time of a flush of large messages is that of their data,
+ * and no company makes that less. */
 static int64_t
 gather_us(const struct server *server)
 {

@@ -41,7 +41,7 @@ ERRORS = ("ENOSPC", "EIO", "ENOMEM", "EMFILE", "EINTR", "EAGAIN", "EACCES")
 NEVER_FAIL = set("""
     alarm arch_prctl exit exit_group futex getegid geteuid getgid getpgid getpid getppid getpriority
     gettid getuid prctl rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list
-    set_tid_address setitimer umask uname
+    set_tid_address setitimer timer_delete umask uname
     """.split())
 # These fail with no other of our errors than: (calls that are not named here get all seven)
 FAIL_WITH = {call: errors.split() for names, errors in {
@@ -55,7 +55,7 @@ FAIL_WITH = {call: errors.split() for names, errors in {
     "write writev pwrite64 sendfile copy_file_range": "ENOSPC EIO ENOMEM EINTR EAGAIN",
     "sendto sendmsg": "ENOMEM EINTR EAGAIN EACCES",
     "fsync fdatasync syncfs sync_file_range": "ENOSPC EIO ENOMEM EINTR",
-    "io_setup io_submit": "ENOMEM EAGAIN",
+    "io_setup io_submit timer_create": "ENOMEM EAGAIN",
     "io_getevents": "EIO EINTR",
     "ftruncate fallocate": "ENOSPC EIO ENOMEM EINTR",
     "stat lstat fstat newfstatat fstatfs statx access faccessat2": "EIO ENOMEM EACCES",

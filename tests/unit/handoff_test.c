@@ -3,17 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <skalibs/djbunix.h>
 
 #include <cmocka.h>
+
+#include "clock.h"
 
 static int
 open_fds(void)
@@ -286,6 +291,54 @@ a_packet_can_be_looked_at_without_its_descriptors(void **state)
     close(ends[1]);
 }
 
+/* A TCP socket with unsent data, whose last close waits for two minutes. */
+static int
+lingering_socket(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof address;
+    const struct linger linger = {.l_onoff = 1, .l_linger = 120};
+    const int small = 2048;
+    static char bytes[65536];
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof small),
+                     0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0); /* it stays open, and nobody reads */
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
+    while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    return fd;
+}
+
+static void
+a_dropped_socket_delays_nobody_whatever_signals_are_blocked(void **state)
+{
+    (void)state;
+    int ends[2];
+
+    assert_true(handoff_pair(ends));
+    int trap = lingering_socket();
+    const struct handoff_parts parts = {
+        .strings = "x", .strings_len = 2, .fds = &trap, .fd_count = 1};
+    assert_int_equal(handoff_send(ends[1], &parts), HANDOFF_DONE);
+    sigset_t set, saved;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, &saved), 0);
+    int64_t began = clock_monotonic_ms();
+    close(trap);
+    close(ends[1]);
+    handoff_drop(ends[0]); /* with the last descriptor of the trap, unread */
+    assert_true(clock_monotonic_ms() - began < 60000);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &saved, NULL), 0);
+}
+
 int
 main(void)
 {
@@ -299,6 +352,7 @@ main(void)
         cmocka_unit_test(tells_waiting_from_closed),
         cmocka_unit_test(a_packet_can_be_looked_at_without_its_descriptors),
         cmocka_unit_test(what_was_sent_before_the_end_is_received_whatever_was_unread),
+        cmocka_unit_test(a_dropped_socket_delays_nobody_whatever_signals_are_blocked),
         cmocka_unit_test(listens_with_the_wanted_mode_in_place_of_an_old_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
