@@ -78,24 +78,24 @@ copier_has_room(int file, uint64_t len, bool is_trusted)
 
 /* In the process. code: what the client is to be told when its packet has been fetched */
 static _Noreturn void
-serve(struct client *client, char *buffer, uint64_t mount, unsigned int code)
+serve(struct client *client, const int *fds, char *buffer, uint64_t mount,
+      unsigned int code)
 {
     struct entry *entry = &client->entry;
-    int fds[2] = {client->must_fetch ? client->socket : client->source, entry->file};
+    int source = fds[0];
     uint64_t len = entry->message_len + entry->envelope_len;
     unsigned int fetched = QUEUE_OK;
 
-    helper_settle(fds, entry->file < 0 ? 1 : 2);
     signal(SIGALRM, SIG_DFL);
     alarm(INJECTION_DEADLINE_S); /* the client has given up by then */
     entry->file = fds[1];
     if (client->must_fetch)
-        fetched = fetch(fds[0], len, mount, &fds[0]);
+        fetched = fetch(source, len, mount, &source);
     if (code == QUEUE_OK)
         code = fetched;
     if (code == QUEUE_OK && !copier_has_room(entry->file, len, client->is_trusted))
         code = QUEUE_WRITE_ERROR;
-    _exit((int)(code == QUEUE_OK ? copier_copy(entry, fds[0], buffer, len) : code));
+    _exit((int)(code == QUEUE_OK ? copier_copy(entry, source, buffer, len) : code));
 }
 
 static void
@@ -108,9 +108,11 @@ start(struct server *server, struct client *client)
         request_refuse(server, client, code);
         return;
     }
-    client->copier = fork();
+    int fds[] = {client->must_fetch ? client->socket : client->source,
+                 client->entry.file};
+    client->copier = helper_fork(fds, client->entry.file < 0 ? 1 : 2);
     if (client->copier == 0)
-        serve(client, server->buffer, server->mount, code);
+        serve(client, fds, server->buffer, server->mount, code);
     if (client->copier < 0) {
         server_report(server, "unable to fork for", &client->entry);
         request_refuse(server, client, QUEUE_NO_MEMORY);

@@ -47,11 +47,9 @@ flusher_start(struct flusher *flusher, bool is_each_file)
 
     if (!handoff_pair(ends))
         return false;
-    flusher->pid = fork();
-    if (flusher->pid == 0) {
-        helper_settle(&ends[1], 1);
+    flusher->pid = helper_fork(&ends[1], 1);
+    if (flusher->pid == 0)
         serve(ends[1], is_each_file);
-    }
     fd_close(ends[1]);
     flusher->socket = ends[0];
     return flusher->pid > 0 && ndelay_on(flusher->socket) == 0;

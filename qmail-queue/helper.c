@@ -23,11 +23,9 @@ close_from(int first)
         close(fd);
 }
 
-void
-helper_settle(int *fds, int count)
+static void
+settle(pid_t parent, int *fds, int count)
 {
-    pid_t parent = getppid();
-
     /* what is in hand is brought to its end: the parent decides about TERM */
     selfpipe_finish();
     sig_ignore(SIGTERM);
@@ -48,4 +46,14 @@ helper_settle(int *fds, int count)
     close_from(FIRST + count);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
         _exit(111);
+}
+
+pid_t
+helper_fork(int *fds, int count)
+{
+    pid_t parent = getpid(), pid = fork();
+
+    if (pid == 0)
+        settle(parent, fds, count);
+    return pid;
 }

@@ -1,10 +1,12 @@
 #ifndef HELPER_H
 #define HELPER_H
 
-/* What every helper process of qmail-queued does after fork. */
+#include <sys/types.h>
 
-/* Close every descriptor but 2 and these (which are renumbered, in place, from 3 on),
- * take signals as a child does, and die when the parent dies. */
-void helper_settle(int *fds, int count);
+/* Start a helper process of qmail-queued, which dies when its parent dies, even if that
+ * happens before the child has run at all. In the child every descriptor is closed but 2
+ * and these (which are renumbered, in place, from 3 on), and signals are taken as a child
+ * does. returns as fork(): in both, or -1 with errno */
+pid_t helper_fork(int *fds, int count);
 
 #endif

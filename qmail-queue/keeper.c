@@ -138,12 +138,10 @@ keeper_start(struct keeper *keeper, const struct keeper_task *task)
     keeper->look = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (keeper->look < 0 || !handoff_pair(ends))
         return false;
-    keeper->pid = fork();
-    if (keeper->pid == 0) {
-        int fds[] = {ends[1], keeper->look};
-        helper_settle(fds, 2);
+    int fds[] = {ends[1], keeper->look};
+    keeper->pid = helper_fork(fds, 2);
+    if (keeper->pid == 0)
         serve(fds[0], fds[1], task);
-    }
     fd_close(ends[1]);
     keeper->socket = ends[0];
     if (keeper->pid > 0 && ndelay_on(keeper->socket) == 0)

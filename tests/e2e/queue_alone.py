@@ -1,4 +1,5 @@
 """qmail-queued in a home of its own: no other service runs. Its clients, and what it wrote."""
+import fcntl
 import os
 import signal
 import socket
@@ -95,6 +96,8 @@ class Queue:
             self.process.send_signal(number)
             code = self.process.wait(PATIENCE)
             self.process = None
+            with open(self.home / "queue/lock-queued", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH)  # its helpers die with it, an instant later
             return code
 
     def end(self):
