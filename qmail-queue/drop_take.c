@@ -102,9 +102,13 @@ write_taking(struct drop_take *take, const struct taking *taking, int source, ui
         entry_begin(&entry, &origin, drop->message_len, drop->envelope_len);
     if (code != QUEUE_OK)
         return fate_of(code);
-    if (source_judge(source, len, take->mount) == SOURCE_REFUSED ||
-        !copier_has_room(taking->fd, len, false))
+    if (source_judge(source, len, take->mount) == SOURCE_REFUSED)
         return FATE_SKIPPED;
+    if (!copier_has_room(taking->fd, len, false)) {
+        errno = ENOSPC;
+        report_error("unable to take in", taking->drop_path);
+        return FATE_SKIPPED;
+    }
     entry.file = taking->fd;
     code = copy(&entry, source);
     if (code == QUEUE_OK && (fsync(taking->fd) < 0 || fsync(take->taking) < 0))

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -32,6 +33,26 @@ def test_disk_full(new_queue):
         parse(path)
         path.unlink()
     new_queue.works()
+
+
+def test_what_was_left_waits_for_room(new_queue):
+    """A message in queue/drop that does not fit stays there, the log says so, others are taken in; it is
+    itself when there is room."""
+    new_queue.mount("8m")
+    new_queue.start()
+    new_queue.stop()
+    assert new_queue.qmail_queue(b"x" * 3_000_000) == 0
+    large, = new_queue.files("drop")
+    assert new_queue.qmail_queue() == 0
+    new_queue.start()
+    wait_for(new_queue.files, "the small one")
+    wait_for(lambda: f"unable to take in queue/drop/{large.name}: No space left" in new_queue.log(),
+             lambda: f"a line in the log\n{new_queue.log()}")
+    assert new_queue.files("drop") == [large] and len(new_queue.files()) == 1
+    subprocess.run(["mount", "-o", "remount,size=64m", new_queue.home / "queue"], check=True)
+    new_queue.process.send_signal(signal.SIGALRM)
+    wait_for(lambda: not new_queue.files("drop"), "the large one")
+    assert len(new_queue.files()) == 2
 
 
 @pytest.mark.parametrize("call, error, code", [
