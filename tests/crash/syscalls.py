@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from dns_server import Dns
+from faults import failures, kills
 from homes import Homes
 from instance import PATIENCE, run
 from smtp_peer import Peer
@@ -36,50 +37,6 @@ SHARE = 12  # cases that a home takes at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
 ENOUGH, ENOUGH_BUSY = 0.9, 0.5  # of the cases must take effect; how often many flush together varies
 RECORDED = {}  # name: its calls, which serve both parts
-ERRORS = ("ENOSPC", "EIO", "ENOMEM", "EMFILE", "EINTR", "EAGAIN", "EACCES")
-# Called as we call them (no wrong pointer, no unknown option), these cannot fail, or do not return.
-NEVER_FAIL = set("""
-    alarm arch_prctl exit exit_group futex getegid geteuid getgid getpgid getpid getppid getpriority
-    gettid getuid prctl rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list
-    set_tid_address setitimer timer_delete umask uname
-    """.split())
-# These fail with no other of our errors than: (calls that are not named here get all seven)
-FAIL_WITH = {call: errors.split() for names, errors in {
-    "brk": "ENOMEM",
-    "mmap": "ENOMEM EAGAIN EACCES",
-    "mprotect": "ENOMEM EACCES",
-    "munmap": "ENOMEM",
-    "close": "EIO EINTR ENOSPC",
-    "lseek fadvise64": "EIO",
-    "read readv pread64 recvfrom recvmsg getdents64": "EIO ENOMEM EINTR EAGAIN",
-    "write writev pwrite64 sendfile copy_file_range": "ENOSPC EIO ENOMEM EINTR EAGAIN",
-    "sendto sendmsg": "ENOMEM EINTR EAGAIN EACCES",
-    "fsync fdatasync syncfs sync_file_range": "ENOSPC EIO ENOMEM EINTR",
-    "io_setup io_submit timer_create": "ENOMEM EAGAIN",
-    "io_getevents": "EIO EINTR",
-    "ftruncate fallocate": "ENOSPC EIO ENOMEM EINTR",
-    "stat lstat fstat newfstatat fstatfs statx access faccessat2": "EIO ENOMEM EACCES",
-    "readlink getcwd": "EIO ENOMEM EACCES",
-    "rename renameat2 link linkat unlink unlinkat mkdir": "ENOSPC EIO ENOMEM EACCES",
-    "chmod fchmod chown fchown": "ENOSPC EIO ENOMEM EACCES",
-    "chdir": "EIO ENOMEM EACCES",
-    "flock": "ENOMEM EINTR EAGAIN",
-    "fcntl": "ENOMEM EMFILE EINTR EAGAIN EACCES",
-    "dup dup2 dup3": "EMFILE EINTR",
-    "close_range": "ENOMEM EMFILE",
-    "pipe2 memfd_create socket socketpair epoll_create1 signalfd4 timerfd_create": "ENOMEM EMFILE",
-    "accept4": "ENOMEM EMFILE EINTR EAGAIN",
-    "bind": "ENOSPC EIO ENOMEM EACCES",
-    "connect": "ENOMEM EINTR EAGAIN EACCES",
-    "listen getsockname getsockopt setsockopt timerfd_settime prlimit64": "ENOMEM",
-    "poll ppoll": "ENOMEM EINTR",
-    "epoll_wait epoll_pwait wait4": "EINTR",
-    "epoll_ctl": "ENOSPC ENOMEM",
-    "fork vfork clone clone3 setgid setuid setgroups setresuid setresgid": "ENOMEM EAGAIN",
-    "setpgid setpriority": "EACCES",
-    "getrandom": "EINTR EAGAIN",
-    "execve": "EIO ENOMEM EMFILE EAGAIN EACCES",
-}.items() for call in names.split()}
 
 # child: 0 the program itself, else which of the processes that it forks; first: where those begin
 Call = namedtuple("Call", "name nth child first")
@@ -238,20 +195,6 @@ def sample(cases, most):
     step = len(cases) / most
     start = random.uniform(0, step)
     return [cases[int(start + i * step)] for i in range(most)]
-
-
-def kills(_call):
-    return ["signal=SIGKILL"]
-
-
-def failures(call):
-    if call.name in NEVER_FAIL:
-        return []
-    # Linux closes a descriptor even if it reports an error. strace leaves it open, and an open copy that
-    # qmail-queued's flusher has of a message keeps that locked.
-    if call.name == "close" and call.child:
-        return []
-    return [f"error={error}" for error in ERRORS if error in FAIL_WITH.get(call.name, ERRORS)]
 
 
 def last_calls(listed):
