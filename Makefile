@@ -33,8 +33,9 @@ ARCHIVES := $(foreach l,libcdb.a libskarnet.a,$(shell gcc -print-file-name=$(l) 
 
 CC       := gcc
 MUSL_CC  := musl-gcc
+HOST_INCLUDE := /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
 C_glibc  := $(CC) $(BASE) $(HARDEN) -D_FORTIFY_SOURCE=2
-C_musl   := $(MUSL_CC) -idirafter build/include -idirafter /usr/include/x86_64-linux-gnu $(BASE) $(HARDEN)
+C_musl   := $(MUSL_CC) -idirafter build/include -idirafter $(HOST_INCLUDE) $(BASE) $(HARDEN)
 C_san    := $(CC) $(BASE) $(HARDEN) -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 C_clang  := clang $(BASE) $(HARDEN)
 C_fuzz   := clang $(BASE) -g -fsanitize=fuzzer-no-link -fsanitize=address -fsanitize=undefined \
