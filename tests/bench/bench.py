@@ -109,7 +109,17 @@ def arguments():
     parser.add_argument("--cells", default=None, help="regular expression on cell names")
     parser.add_argument("--dir", default="/var/tmp/pennypost-bench")
     parser.add_argument("--out", default=".")
-    return parser.parse_args()
+    options = parser.parse_args()
+    names = [*cells(options.short), "neighbour"]
+    options.cells = options.cells or (SHORT if options.short else ".*")
+    try:
+        if not any(re.fullmatch(options.cells, name) for name in names):
+            parser.error(f"no cell matches {options.cells}; there are {', '.join(names)}")
+    except re.error as error:
+        parser.error(f"--cells {options.cells}: {error}")
+    if options.rounds < 1:
+        parser.error("at least one round")
+    return options
 
 
 def run_rounds(servers, chosen, rounds, results):
@@ -159,9 +169,8 @@ def show(options, results, about):
 
 def run(options):
     """Returns (goals missed, failures)."""
-    pattern = options.cells or (SHORT if options.short else ".*")
     chosen = {name: cell for name, cell in cells(options.short).items()
-              if re.fullmatch(pattern, name)}
+              if re.fullmatch(options.cells, name)}
     machine.require(options.dir, 3000)
     os.makedirs(options.out, exist_ok=True)
     file_system, undo = machine.journalled_directory(options.dir)
@@ -174,7 +183,7 @@ def run(options):
         for server in servers:
             run_in(server, (10, 1024, 100, True))  # warm up
         failures += run_rounds(servers, chosen, options.rounds, results)
-        if re.fullmatch(pattern, "neighbour"):
+        if re.fullmatch(options.cells, "neighbour"):
             failures += run_neighbour(servers, options, about)
     finally:
         try:

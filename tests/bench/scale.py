@@ -24,6 +24,7 @@ from loop_disk import EXT4_AT_ONCE
 from processes import Peak, private_bytes
 from servers import REMOTE, SINK_PORT, USER
 
+PARTS, KINDS = ("queue", "sessions", "lists"), ("waiting", "due", "cold")
 COUNTS, SHORT_COUNTS = (1000, 10000, 100000, 1000000), (1000, 10000)
 LATENCY_COUNT, LATENCY_ROUNDS = 21, 3
 # Goals, at most: qmail-send's memory for a message, how much longer new mail takes than with an
@@ -214,8 +215,8 @@ def missed_goals(results):
 
 
 def write_chart(path, results, about):
-    queue = {kind: [row for row in results.get("queue", ()) if row["kind"] == kind] for kind in
-             ("waiting", "due", "cold")}
+    queue = {kind: [row for row in results.get("queue", ()) if row["kind"] == kind]
+             for kind in KINDS}
     cost = per_message(results)
     sessions, lists = results.get("sessions", ()), results.get("lists", ())
 
@@ -260,12 +261,28 @@ def write_chart(path, results, about):
               [("all programs", line(lists, "all_bytes", 1e-6))])])
 
 
+def names_of(known):
+    """For argparse: one or more of the known names, with commas between."""
+    def parse(text):
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"no {name!r}; there are {', '.join(known)}")
+        return names
+    return parse
+
+
+def counts_of(text):
+    return [int(number) for number in text.split(",")]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description="what growth costs")
     parser.add_argument("--short", action="store_true", help="at most 10,000 messages")
-    parser.add_argument("--parts", default="queue,sessions,lists")
-    parser.add_argument("--counts", help="messages in the queue: 1000,1000000")
-    parser.add_argument("--kinds", default="waiting,due,cold")
+    parser.add_argument("--parts", type=names_of(PARTS), default=PARTS)
+    parser.add_argument("--counts", type=counts_of,
+                        help="messages in the queue: 1000,1000000")
+    parser.add_argument("--kinds", type=names_of(KINDS), default=KINDS)
     parser.add_argument("--dir", default="/var/tmp/pennypost-scale")
     parser.add_argument("--out", default=".")
     return parser.parse_args()
@@ -273,15 +290,12 @@ def arguments():
 
 def run_parts(server, options, disk, results):
     """results gets the rows of each part. Returns the number of parts that failed."""
-    counts = SHORT_COUNTS if options.short else COUNTS
-    if options.counts:
-        counts = [int(count) for count in options.counts.split(",")]
-    kinds = options.kinds.split(",")
-    parts = {"queue": lambda: run_queue(server, disk, [0, *counts], kinds),
+    counts = options.counts or (SHORT_COUNTS if options.short else COUNTS)
+    parts = {"queue": lambda: run_queue(server, disk, [0, *counts], options.kinds),
              "sessions": lambda: run_sessions(server, (10, 100, 1000)[:2 if options.short else 3]),
              "lists": lambda: run_lists(server, (10, 1000, 100000)[:2 if options.short else 3])}
     failures = 0
-    for name in options.parts.split(","):
+    for name in options.parts:
         say(f"-- {name}")
         try:
             results[name] = parts[name]()

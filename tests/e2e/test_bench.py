@@ -10,6 +10,7 @@ import pytest
 from conftest import SAN, SOURCE
 
 sys.path.insert(0, str(SOURCE / "tests/bench"))
+import bench as bench_program  # noqa: E402
 import neighbour  # noqa: E402
 import report  # noqa: E402
 
@@ -21,7 +22,7 @@ def bench(program, folder, *options):
     """Run a benchmark; its files go to folder. Returns what it has printed."""
     done = subprocess.run([SOURCE / "tests/bench" / program, "--out", folder, *options],
                           capture_output=True, text=True, timeout=600)
-    if done.returncode == CANNOT_RUN:
+    if done.returncode == CANNOT_RUN and ": fatal: " in done.stderr:  # a wrong option is no such thing
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -44,9 +45,45 @@ def test_pennypost_and_postfix_are_compared(tmp_path):
         assert f"\n{cell} " in out
     picture = words_of(tmp_path / "bench.svg")
     assert results["about"]["postfix"] in picture and "Postfix = 1" in picture
-    tables = subprocess.run([SOURCE / "tests/bench/report.py", tmp_path / "bench.json"], text=True,
+    again = tmp_path / "again.svg"
+    tables = subprocess.run([SOURCE / "tests/bench/report.py", tmp_path / "bench.json", again], text=True,
                             capture_output=True, check=True, timeout=60).stdout
     assert "| 10 sessions, 1 KiB, many per connection | messages/s |" in tables
+    assert again.read_text() == (tmp_path / "bench.svg").read_text()
+
+
+def test_every_goal_is_that_of_a_cell():
+    """A goal of a cell or figure that does not exist would never be missed."""
+    names = bench_program.cells(short=False)
+    for cell, metric in report.GOALS:
+        assert cell in names and metric in report.METRICS
+    for sessions, _ in report.BESIDE_GOALS:
+        assert sessions in neighbour.SESSIONS
+
+
+def test_the_figures_that_came_along_are_of_every_cell():
+    """results.json, which the README speaks of, is of a whole run: all cells, all rounds, all goals."""
+    data = json.loads((SOURCE / "tests/bench/results.json").read_text())
+    assert set(data["results"]) == set(bench_program.cells(short=False)) and data["about"]["rounds"] >= 3
+    for rows in data["results"].values():
+        assert all(len(rows[name]) == data["about"]["rounds"] and all(rows[name])
+                   for name in ("pennypost", "postfix"))
+    held = {(figure.cell, figure.metric) for figure in report.figures(data["results"]) if figure.goal}
+    assert held == set(report.GOALS)
+    beside = report.besides(data["about"]["neighbour"])
+    assert {(line.sessions, line.is_writing) for line in beside if line.goal} == set(report.BESIDE_GOALS)
+
+
+@pytest.mark.parametrize("program, options, word", [
+    ("bench.py", ["--cells", "nosuch"], "s10-1K-keep"), ("bench.py", ["--cells", "("], "--cells"),
+    ("bench.py", ["--rounds", "0"], "round"), ("scale.py", ["--parts", "queue,nosuch"], "sessions"),
+    ("scale.py", ["--kinds", "colt"], "cold"), ("scale.py", ["--counts", "many"], "--counts")])
+def test_a_wrong_option_starts_nothing(program, options, word, tmp_path):
+    """It is said, with the names that there are; no run of nothing that looks like a success."""
+    done = subprocess.run([SOURCE / "tests/bench" / program, "--dir", tmp_path / "dir", *options],
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == CANNOT_RUN and "usage: " in done.stderr and word in done.stderr
+    assert not (tmp_path / "dir").exists()
 
 
 def test_the_neighbour_alone_can_be_measured(tmp_path):
