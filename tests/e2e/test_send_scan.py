@@ -2,6 +2,8 @@
 import os
 import time
 
+import pytest
+
 from send_alone import message
 
 
@@ -52,6 +54,31 @@ def test_strange_files_in_the_queue_do_no_harm(alone):
     alone.inject(message("new"), "bob@me.example", "alice@me.example")
     alone.wait_mail("alice")
     os.unlink(alone.home / "queue/linked")
+
+
+@pytest.mark.parametrize("trouble, reason", [("linked", "Too many links"),
+                                             ("unreadable", "Permission denied")])
+def test_what_was_left_alone_may_be_a_message(alone, trouble, reason):
+    """A snapshot made of hard links, or a wrong mode, delays a message and does not lose it."""
+    alone.start()
+    alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-send")
+    alone.inject(message(trouble), "bob@me.example", "alice@me.example")
+    (path,) = alone.queue_files()
+    copy = alone.home / "queue/copy"
+    if trouble == "linked":
+        os.link(path, copy)
+    else:
+        path.chmod(0)
+    alone.run("s6-svc", "-u", alone.home / "service/qmail-send")
+    alone.wait_log(reason)
+    assert path.exists() and not alone.maildir("alice")
+    if trouble == "linked":
+        copy.unlink()
+    else:
+        path.chmod(0o600)
+    alone.doqueue()
+    alone.wait_mail("alice")
+    alone.wait_empty()
 
 
 def test_a_folder_that_cannot_be_read_is_read_again_soon(alone):
