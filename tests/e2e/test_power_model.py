@@ -31,6 +31,18 @@ WRITE = f'write(5<{hexed(NAME)}>, "{hexed("text")}", 4) = 4'
 SUBMIT = f"io_submit(0x7f00, 2, [{one(NAME)}, {one(FOLDER)}]) = 2"
 SUBMIT_ONE = f"io_submit(0x7f00, 2, [{one(NAME)}, {one(FOLDER)}]) = 1"
 DESTROY = "io_destroy(0x7f00) = 0"
+FSYNC, FSYNC_FOLDER = (f"fsync(5<{hexed(path)}>) = 0" for path in (NAME, FOLDER))
+SYNCFS = f"syncfs(5<{hexed(NAME)}>) = 0"
+SYNCFS_FAILED = f"syncfs(5<{hexed(NAME)}>) = -1 EIO (Input/output error)"
+SYNCFS_ELSEWHERE = f"syncfs(5<{hexed('/var/log/x')}>) = 0"
+
+
+def flushed_by(calls):
+    """Of a file that was made and written: how many of the two changes are on the disk after these."""
+    lines = [f"77 {number}.5 {call}" for number, call in enumerate([CREATE, WRITE, *calls])]
+    journal = Journal(lines, HOME, [HOME + "/queue"])
+    assert len(journal.changes) == 2
+    return sum(change.durable_at is not None for change in journal.changes)
 
 
 @pytest.mark.parametrize("calls, flushed", [
@@ -46,7 +58,12 @@ DESTROY = "io_destroy(0x7f00) = 0"
 ])
 def test_requests_count_when_all_answers_are_there_and_good(calls, flushed):
     """Of a file that was made and written, and its folder: how many changes are on the disk."""
-    lines = [f"77 {number}.5 {call}" for number, call in enumerate([CREATE, WRITE, *calls])]
-    journal = Journal(lines, HOME, [HOME + "/queue"])
-    assert len(journal.changes) == 2
-    assert sum(change.durable_at is not None for change in journal.changes) == flushed
+    assert flushed_by(calls) == flushed
+
+
+@pytest.mark.parametrize("calls, flushed", [
+    ([FSYNC], 1), ([FSYNC_FOLDER], 1), ([FSYNC, FSYNC_FOLDER], 2),
+    ([SYNCFS], 2), ([SYNCFS_FAILED], 0), ([SYNCFS_ELSEWHERE], 0)])
+def test_an_fsync_covers_a_file_or_a_folder_and_syncfs_all(calls, flushed):
+    """An fsync of the file does not cover its name; what failed covers nothing."""
+    assert flushed_by(calls) == flushed
