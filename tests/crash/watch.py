@@ -11,7 +11,8 @@ MIB = 1 << 20
 
 
 class Cgroup:
-    """A group of a controller, "memory" or "pids": the processes of an instance, and all that they start."""
+    """A group of a controller, "memory" or "pids": the processes of an instance, and all that they start. In
+    version 2 both have the same, which goes away with the one that made it."""
 
     def __init__(self, controller, one):
         root = CGROUPS / controller
@@ -25,6 +26,7 @@ class Cgroup:
                 raise NotPossible(f"no cgroup with {controller}")
         self.path = root / f"pennypost-crash-{os.getpid()}"
         try:
+            self.is_shared = self.path.exists()
             self.path.mkdir(exist_ok=True)
             for pid in one.processes():
                 self.add(pid)
@@ -53,6 +55,8 @@ class Cgroup:
 
     def close(self):
         """Its processes have ended, or go back."""
+        if self.is_shared:
+            return
         for pid in self.pids():
             (self.path.parent / "cgroup.procs").write_text(str(pid))
         self.path.rmdir()
