@@ -141,7 +141,7 @@ check:
 
 # End-to-end tests in a network and a mount table of their own. E2E=tests/e2e/test_up.py chooses.
 E2E ?= tests/e2e
-run-e2e: programs build/bench/fill-queue
+run-e2e: programs build/bench/fill-queue build/bench/session-cost
 	SAN=$(SAN) BIN=$(BIN) RESULTS=$(RESULTS) tests/own-network /usr/bin/python3 -m pytest -q --tb=short \
 	  -p no:cacheprovider $(E2E)
 

@@ -122,6 +122,14 @@ def test_growth_is_measured(tmp_path):
     assert "qmail-send" in words_of(tmp_path / "scale.svg") and "Idle SMTP sessions" in out
 
 
+def test_a_session_is_measured():
+    """`make session-cost` gives a line for each program."""
+    program = (SOURCE / os.environ.get("BIN", "build/bin") / "qmail-smtpd").resolve()
+    done = subprocess.run([SOURCE / "build/bench/session-cost", "5", program, program], text=True,
+                          capture_output=True, check=True, timeout=60)
+    assert [line.partition(": median ")[0] for line in done.stdout.splitlines()] == [str(program)] * 2
+
+
 def test_size_is_measured(tmp_path):
     """`make size` knows the lines and the size of each program, and what the idle system needs."""
     bench("size.py", tmp_path, "--bin", os.environ.get("BIN", "build/bin"))
