@@ -3,8 +3,8 @@
 
 usage: report.py [bench.json [bench.svg]]
 
-By hand: prints the tables of tests/bench/README.md (Markdown) from a bench.json, by default the
-results.json that lies here, and draws the chart if a name for it is given.
+By hand: prints all figures of a bench.json as tables (Markdown; those in README.md are taken from
+them), by default of the results.json that lies here, and draws the chart if a name for it is given.
 """
 import json
 import os
