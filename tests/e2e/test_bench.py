@@ -13,6 +13,7 @@ sys.path.insert(0, str(SOURCE / "tests/bench"))
 import bench as bench_program  # noqa: E402
 import neighbour  # noqa: E402
 import report  # noqa: E402
+import scale  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(SAN), reason="figures of sanitizers mean nothing")
 CANNOT_RUN = 2
@@ -72,6 +73,41 @@ def test_the_figures_that_came_along_are_of_every_cell():
     assert held == set(report.GOALS)
     beside = report.besides(data["about"]["neighbour"])
     assert {(line.sessions, line.is_writing) for line in beside if line.goal} == set(report.BESIDE_GOALS)
+
+
+@pytest.mark.parametrize("ours, missed", [(300, 0), (299, 1)])
+def test_a_goal_is_missed_by_the_ratio_of_the_medians(ours, missed, capsys):
+    """At least 3: 300 to 100 reaches it. A short run is held to no goal."""
+    results = {"s50-1K-keep": {"pennypost": [{"delivered_per_s": rate} for rate in (ours, 1, 900)],
+                               "postfix": [{"delivered_per_s": rate} for rate in (100, 50, 150)]}}
+    assert report.print_table(results, True) == missed
+    assert ("≥ 3: missed" in capsys.readouterr().out) == bool(missed)
+    assert report.print_table(results, False) == 0
+
+
+@pytest.mark.parametrize("shared, p95, sessions, missed", [
+    ([2.9, 2.9, 2.9], 2.9, 10, False), ([3.1, 3.1, 3.1], 2.9, 10, True), ([2.9, 2.9, 2.9], 3.1, 10, True),
+    ([1.1, 1.1, 0.9], 9, 1, False), ([1.1, 1.2, 1.1], 0.5, 1, True)])
+def test_the_goals_beside_a_neighbour(shared, p95, sessions, missed):
+    """3 x in the median and of the 95th; a lone session misses when it is slower in every round."""
+    rows = [{"way": way, "sessions": sessions, "neighbour": True, "median_ms": sorted(times)[1],
+             "p95_ms": late, "rounds_ms": times}
+            for way, times, late in (("shared", shared, p95), ("file", [1.0] * 3, 1),
+                                     ("postfix", [1.0] * 3, 1))]
+    [line] = report.besides(rows)
+    assert line.is_missed() == missed
+
+
+@pytest.mark.parametrize("worse, word", [
+    ({}, None), ({"settled_ms": 3.1}, "1.55 times"), ({"scanned_s": 61}, "scanned only after 61 s"),
+    ({"first_s": 1.1}, "first new mail only 1.10 s"), ({"send_bytes": 301_001}, "101 bytes")])
+def test_the_goals_of_growth(worse, word):
+    """100 bytes a message above an empty queue, 1.5 x, a minute, the first second."""
+    row = {"count": 0, "kind": "empty", "settled_ms": 2.0, "scanned_s": 1, "first_s": 0.2,
+           "send_bytes": 200_000}
+    full = {**row, "count": 1000, "kind": "due", "settled_ms": 3.0, "scanned_s": 60, "send_bytes": 300_000}
+    missed = scale.missed_goals({"queue": [row, {**full, **worse}]})
+    assert len(missed) == bool(word) and all(word in sentence for sentence in missed)
 
 
 @pytest.mark.parametrize("program, options, word", [
