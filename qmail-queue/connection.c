@@ -233,7 +233,7 @@ connection_news(struct server *server, struct client *client)
 {
     if (client->is_keeper)
         hear_keeper(server, client);
-    else if (client->state == CLIENT_IDLE)
+    else if (client->state == CLIENT_IDLE && !server->is_stopping)
         hear(server, client);
     else
         client->has_news = true;

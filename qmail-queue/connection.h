@@ -16,7 +16,8 @@ void connection_accept(struct server *server);
  * returns  true, or false with errno; then the socket is still the caller's */
 bool connection_enter(struct server *server, unsigned int index, int socket);
 
-/* Something has come from client, or it has gone. */
+/* Something has come from client, or it has gone. After SIGTERM no request is begun, lest
+ * clients that go on talking keep us for ever. */
 void connection_news(struct server *server, struct client *client);
 
 /* Read one packet each from those that may have sent more than one. */

@@ -266,7 +266,8 @@ loop(struct server *server)
     for (bool is_done = true;;) {
         if (server->is_stopping && has_stopped(server))
             return NULL;
-        int timeout = server->again.count ? 0 : is_done ? -1 : CHORE_MS;
+        bool has_more = server->again.count && !server->is_stopping;
+        int timeout = has_more ? 0 : is_done ? -1 : CHORE_MS;
         int count = epoll_wait(server->epoll, events, EVENTS, timeout);
         if (count < 0 && errno != EINTR)
             return "wait for events";

@@ -245,6 +245,32 @@ def test_TERM_finishes_what_is_in_hand(queue):
     assert idle.answer() == []
 
 
+def test_TERM_is_obeyed_by_who_is_connected(queue):
+    """After it no request is begun, lest clients that go on talking keep the program for ever."""
+    flusher = queue.flusher()
+    early, late = queue.client(), queue.client()
+    os.kill(flusher, signal.SIGSTOP)
+    early.message()
+    wait_for(queue.files, "the file")
+    queue.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: is_refused(queue), "the end of the listening socket")
+    late.message()
+    os.kill(flusher, signal.SIGCONT)
+    assert parse(queue.file_of(early.answer()))
+    assert queue.stop() == 0
+    with pytest.raises(ConnectionResetError):
+        late.answer()
+    assert len(queue.files()) == 1
+
+
+def is_refused(queue):
+    try:
+        queue.client()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 def test_the_scheduler_hears_of_new_messages(queue):
     """Their ids come as datagrams at queue/trigger, when the files are safe."""
     wait_for((queue.home / "queue/lock-queued").read_bytes, "the end of the verification")
