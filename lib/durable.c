@@ -23,7 +23,8 @@ enum {
     BACK_OFF_MAX = 60000000 /* microseconds */
 };
 
-/* Before Linux 5.8 syncfs kept quiet about data that could not be written. */
+/* Before Linux 5.8 syncfs kept quiet about data that could not be written; before 5.17,
+ * about a journal that could not be: sync_filesystem() ignored what ->sync_fs said. */
 static bool
 syncfs_reports_errors(void)
 {
@@ -34,7 +35,7 @@ syncfs_reports_errors(void)
     size_t len = uint_scan(name.release, &major);
     if (!len || name.release[len] != '.' || !uint_scan(name.release + len + 1, &minor))
         return false;
-    return major > 5 || (major == 5 && minor >= 8);
+    return major > 5 || (major == 5 && minor >= 17);
 }
 
 /* Elsewhere only fsync does what is promised: syncfs on FUSE asks its server for nothing,

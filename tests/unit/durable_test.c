@@ -5,9 +5,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include <cmocka.h>
@@ -16,6 +18,17 @@ enum { SOME = 8, MANY = 24 /* for which fsync is not always cheaper */ };
 
 static char directory[] =
     "/var/tmp/durable_test.XXXXXX"; /* a disk, where /tmp may be memory */
+
+static const char now[] = "6.1.0-13-amd64";
+static const char *release = now; /* of the kernel, as uname() says */
+
+int
+uname(struct utsname *name)
+{
+    *name = (struct utsname){.sysname = "Linux"};
+    strcpy(name->release, release);
+    return 0;
+}
 
 static int
 make_directory(void **state)
@@ -116,6 +129,30 @@ flushes_many_files(void **state)
 }
 
 static void
+uses_no_syncfs_of_a_kernel_where_it_keeps_quiet_about_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *release;
+        unsigned int batches; /* by syncfs */
+    } kernels[] = {{"5.7.19", 0},  {"5.8.0", 0},   {"5.10.0-30-amd64", 0},
+                   {"5.16.20", 0}, {"4.20.17", 0}, {"6", 0},
+                   {"odd", 0},     {"5.17.0", 1},  {"6.1.0-13", 1},
+                   {"10.0.1", 1},  {"6.0-rc1", 1}};
+    int fds[MANY];
+    skip_without_syncfs();
+    open_many(fds, MANY);
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        struct durable durable = {.is_one_device = true, .fsync_us = UINT32_MAX};
+        release = kernels[i].release;
+        assert_true(durable_flush(&durable, fds, MANY));
+        assert_int_equal(durable.batches, kernels[i].batches);
+    }
+    release = now;
+    close_many(fds, MANY);
+}
+
+static void
 leaves_syncfs_alone_for_a_while_after_a_dear_one(void **state)
 {
     (void)state;
@@ -194,6 +231,7 @@ main(void)
         cmocka_unit_test(flushes_a_lone_file_and_its_directory_and_learns_the_cost),
         cmocka_unit_test(flushes_some_files_one_by_one_at_the_same_time),
         cmocka_unit_test(flushes_many_files),
+        cmocka_unit_test(uses_no_syncfs_of_a_kernel_where_it_keeps_quiet_about_errors),
         cmocka_unit_test(leaves_syncfs_alone_for_a_while_after_a_dear_one),
         cmocka_unit_test(never_flushes_together_what_the_caller_wants_file_by_file),
         cmocka_unit_test(handles_files_on_two_file_systems),
