@@ -79,7 +79,9 @@ write_content(int fd, const struct spool *spool, uint64_t message_len)
 }
 
 /* Give the complete file its name, for good: the directory cannot be opened by everybody,
- * so its entry is flushed with the whole file system. */
+ * so its entry is flushed with the whole file system; and with the file, which on a
+ * journalled file system does it as well, since syncfs does not tell of every error
+ * (lib/durable.c). */
 static bool
 publish(const struct draft *draft)
 {
@@ -93,7 +95,7 @@ publish(const struct draft *draft)
         result = linkat(AT_FDCWD, descriptor, AT_FDCWD, draft->path, AT_SYMLINK_FOLLOW);
     if (result < 0)
         return false;
-    if (syncfs(draft->fd) == 0)
+    if (fsync(draft->fd) == 0 && syncfs(draft->fd) == 0)
         return true;
     int saved = errno;
     unlink(draft->path); /* in the sticky directory our own file may go */

@@ -137,15 +137,15 @@ class Queue:
         assert parse(self.file_of(answer))[1]["T"] == ["you@b.example"]
         client.close()
 
-    def qmail_queue(self, message=MESSAGE, envelope=ENVELOPE, env=None, uid=STRANGER, argv=()):
+    def qmail_queue(self, message=MESSAGE, envelope=ENVELOPE, env=None, uid=STRANGER, argv=(), wrapper=()):
         """Run qmail-queue; returns its exit code."""
         reader, writer = os.pipe()
         os.write(writer, envelope)
         os.close(writer)
         child = subprocess.Popen(
-            [str(self.programs / "bin/qmail-queue"), *argv], stdout=reader, stderr=subprocess.DEVNULL,
-            stdin=subprocess.PIPE if isinstance(message, bytes) else message, env=env or self.env,
-            cwd="/", user=uid, group=uid, extra_groups=[])
+            [*wrapper, str(self.programs / "bin/qmail-queue"), *argv],
+            stdin=subprocess.PIPE if isinstance(message, bytes) else message, stdout=reader,
+            stderr=subprocess.DEVNULL, env=env or self.env, cwd="/", user=uid, group=uid, extra_groups=[])
         os.close(reader)
         child.communicate(message if isinstance(message, bytes) else None, PATIENCE)
         return child.returncode

@@ -93,6 +93,16 @@ def test_what_is_left_while_the_queue_is_down_is_taken_in(new_queue):
     assert b"by uid %d)" % (STRANGER + 1) in large.read_bytes()[:100]
 
 
+@pytest.mark.parametrize("call", ["fsync:error=EIO:when=1", "fsync:error=EIO:when=2", "syncfs:error=EIO"])
+def test_what_may_not_be_on_the_disk_is_not_left(new_queue, call):
+    """While the queue is down: the content, then the name; syncfs alone would not tell of every error."""
+    new_queue.start()
+    new_queue.stop()
+    strace = ["strace", "-q", "-o", "/dev/null", "-e", f"inject={call}"]
+    assert new_queue.qmail_queue(wrapper=strace) == 53
+    assert not new_queue.files("drop")
+
+
 def test_nobody_can_list_what_others_left(new_queue):
     """queue/drop takes files of everybody and shows them to nobody."""
     new_queue.start()
