@@ -28,6 +28,13 @@ open_id(uint64_t id, int flags)
     return openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
+/* A symbolic link or a socket, as open_id() tells. */
+static bool
+is_never_a_file(int error)
+{
+    return error == ELOOP || error == ENXIO;
+}
+
 int
 mail_open(const struct mail *mail)
 {
@@ -89,8 +96,8 @@ mail_check_begin(struct mail_check *check, uint64_t id)
     *check = (struct mail_check){.id = id, .fd = open_id(id, O_RDONLY)};
     if (check->fd >= 0)
         check->status = look_at_inode(check);
-    else if (errno == ELOOP || errno == ENXIO)
-        check->status = MAIL_BAD; /* a symbolic link, a socket */
+    else if (is_never_a_file(errno))
+        check->status = MAIL_BAD;
     else
         check->status = errno == ENOENT ? MAIL_GONE : MAIL_ERROR;
     check->error = errno;
@@ -179,11 +186,11 @@ is_still_bad(int fd)
     struct queue_file file = {.message_len = 0};
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return false;
-    bool is_bad = queue_file_read(fd, &file, true) != QUEUE_FILE_OK;
+    enum queue_file_status status = queue_file_read(fd, &file, true);
     stralloc_free(&file.envelope);
-    if (!is_bad)
+    if (status == QUEUE_FILE_OK)
         errno = EWOULDBLOCK;
-    return is_bad;
+    return status == QUEUE_FILE_TORN;
 }
 
 bool
@@ -194,7 +201,8 @@ mail_set_aside(uint64_t id)
     snprintf(target, sizeof target, "queue/bad/%" PRIu64, id);
     /* locked until it has moved: a writer that comes late finds that it cannot lock it */
     int fd = open_id(id, O_RDONLY);
-    bool moved = (fd < 0 || is_still_bad(fd)) && rename(path, target) == 0;
+    bool is_bad = fd < 0 ? is_never_a_file(errno) : is_still_bad(fd);
+    bool moved = is_bad && rename(path, target) == 0;
     if (fd >= 0)
         fd_close(fd);
     return moved;
