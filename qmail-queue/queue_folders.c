@@ -15,12 +15,10 @@
 enum { DROP_MODE = 01733 };
 
 static bool
-make(const char *path, mode_t mode, bool *is_changed)
+make(const char *path, mode_t mode)
 {
-    if (mkdir(path, mode) == 0) {
-        *is_changed = true;
+    if (mkdir(path, mode) == 0)
         return chmod(path, mode) == 0; /* whatever the umask is */
-    }
     return errno == EEXIST;
 }
 
@@ -36,22 +34,18 @@ flush_folder(const char *path)
     return ok;
 }
 
+/* They are flushed in any case: who made them, an installer or one of us that was killed,
+ * may not have done it. */
 bool
 queue_folders_make(void)
 {
     char path[QUEUE_FILE_PATH_MAX];
-    bool is_changed = false;
 
-    bool ok = make("queue/mess", 0700, &is_changed) &&
-              make("queue/bounce", 0700, &is_changed) &&
-              make("queue/bad", 0700, &is_changed) &&
-              make("queue/drop", DROP_MODE, &is_changed) &&
-              make("queue/taking", 0700, &is_changed);
+    bool ok = make("queue/mess", 0700) && make("queue/bad", 0700) &&
+              make("queue/drop", DROP_MODE) && make("queue/taking", 0700);
     for (unsigned int i = 0; ok && i < QUEUE_FILE_SPLIT; i++) {
         snprintf(path, sizeof path, "queue/mess/%u", i);
-        ok = make(path, 0700, &is_changed);
+        ok = make(path, 0700);
     }
-    if (ok && is_changed)
-        ok = flush_folder("queue") && flush_folder("queue/mess");
-    return ok;
+    return ok && flush_folder("queue") && flush_folder("queue/mess");
 }

@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 
-/* Make those of queue/mess, queue/mess/0 ... 22, queue/bounce, queue/bad, queue/drop
- * and queue/taking that are missing, durably. Current directory: the home;
- * queue/ must be there.
+/* Make those of queue/mess, queue/mess/0 ... 22, queue/bad, queue/drop and queue/taking
+ * that are missing; they are all on the disk then. Current directory: the home; queue/
+ * must be there.
  * returns  true, or false with errno */
 bool queue_folders_make(void);
 

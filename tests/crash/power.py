@@ -15,7 +15,7 @@ from world import Tally, World
 
 MODES = ("none", "journal", "wild", "wild", "all")
 TAKING_MODES = ("none", "wild", "wild")  # a sample of its own: while messages are taken in from queue/drop
-PARTS = ("mess", "bounce", "drop", "taking", "bad")
+PARTS = ("mess", "drop", "taking", "bad")
 SIZES = (300, 3000, 60_000, 300)
 MESSAGES = 17
 RECOVERIES = 12  # that are recorded, and cut in turn

@@ -93,9 +93,10 @@ def strange_names(shop):
 
 
 def other_folders(shop):
-    """queue/bounce, which nothing reads, queue/drop, where every user may leave things, and queue/taking,
-    where those are that were being taken in."""
+    """queue/bounce, which old versions made and nothing reads; queue/drop, where every user may leave
+    things; and queue/taking, where those are that were being taken in."""
     good = queue_file(shop.message("torn"), ["alice@me.example"])
+    (shop.queue / "bounce").mkdir(exist_ok=True)
     for part, where, name in (("bounce", STAYS, "{}"), ("drop", ASIDE, "{}"), ("taking", ASIDE, "{}.name")):
         for what, content in (("zeros", bytes(500)), ("foreign", b"hello\n"), ("empty", b""),
                               ("a queue file", good), ("truncated", good[:-30])):

@@ -12,7 +12,7 @@ SINK_PORT = 2526
 DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
 DROP_PATIENCE = PATIENCE + 40
 # In the order in which a message passes through them.
-FOLDERS = ("drop", "taking", "bounce", *(f"mess/{number}" for number in range(23)))
+FOLDERS = ("drop", "taking", *(f"mess/{number}" for number in range(23)))
 LOCAL, REMOTE = "alice@me.example", "bob@sink.example"
 NOBODY, SENDER = "nobody@me.example", "carol@sink.example"  # the notice goes to our peer
 NOTICE = b"This is the qmail-send program"
