@@ -28,8 +28,7 @@ struct queue_header {
 };
 
 enum queue_flag {
-    QUEUE_FLAG_BOUNCED = 1, /* a bounce is queued; what remains is to remove the file */
-    QUEUE_FLAG_HELD = 2,    /* the operator holds it */
+    QUEUE_FLAG_HELD = 2, /* the operator holds it */
 };
 
 struct queue_file {

@@ -59,7 +59,6 @@ describe_message(struct reader *reader, uint64_t id)
     const struct queue_file *file = &reader->file;
     stralloc *line = &reader->line;
     const char *sender = file->envelope.s + 1; /* 'F' is the first record */
-    bool is_bouncing = file->header.flags & QUEUE_FLAG_BOUNCED;
 
     if (!text_copy(line, "") || !text_append_date(line, (int64_t)birth_of(file, id)))
         return false;
@@ -68,7 +67,7 @@ describe_message(struct reader *reader, uint64_t id)
            text_append(line, "  ") && text_append_number(line, file->message_len) &&
            text_append(line, "  <") &&
            text_append_safe(line, sender, strlen(sender), true) &&
-           text_append(line, is_bouncing ? ">  bouncing\n" : "> \n");
+           text_append(line, "> \n");
 }
 
 static bool

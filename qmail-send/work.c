@@ -100,7 +100,7 @@ read_mail(struct send *send, uint64_t id, bool is_first)
         send_fail(send, "unable to find the way of a message", errno);
         return NULL;
     }
-    if (mail->file.header.flags & QUEUE_FLAG_BOUNCED || !mail->recipient_count) {
+    if (!mail->recipient_count) {
         pass_finish(send, mail);
         return NULL;
     }
