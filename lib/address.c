@@ -219,14 +219,6 @@ address_domain(const char *raw)
     return at ? at + 1 : NULL;
 }
 
-void
-address_lower_domain(char *raw)
-{
-    char *at = strrchr(raw, '@');
-    if (at)
-        text_lower(at + 1, strlen(at + 1));
-}
-
 /* Is this no Dot-string of RFC 5321 4.1.2? */
 static bool
 needs_quotes(const char *local, size_t len)
@@ -281,11 +273,4 @@ address_append_quoted(stralloc *out, const char *raw)
         if (is_control(out->s[i]) || strchr(" <>", out->s[i]))
             out->s[i] = '?';
     return true;
-}
-
-bool
-address_quote(stralloc *out, const char *raw)
-{
-    out->len = 0;
-    return address_append_quoted(out, raw);
 }

@@ -35,15 +35,10 @@ enum address_status address_parse_path(stralloc *raw, const char *text,
  * none */
 const char *address_domain(const char *raw);
 
-/* Write a raw address as SMTP and header fields want it: the local part is quoted where
+/* Append a raw address as SMTP and header fields want it: the local part is quoted where
  * RFC 5321 4.1.2 demands it. Safe to print: control bytes, and in a domain also blanks
- * and angle brackets, become '?'. "" stays "". The first replaces *out, the second
- * appends.
+ * and angle brackets, become '?'. "" stays "".
  * returns  true, or false for lack of memory */
-bool address_quote(stralloc *out, const char *raw);
 bool address_append_quoted(stralloc *out, const char *raw);
-
-/* Turn the domain of a raw address into small letters, in place. */
-void address_lower_domain(char *raw);
 
 #endif

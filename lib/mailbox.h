@@ -15,7 +15,7 @@ struct mailbox {
     bool has_at;    /* an '@' was there: "<>" and "user" have none */
 };
 
-/* Append the address as it stands in a header, quoted and printable (address_quote). */
+/* Append the address as it stands in a header: address_append_quoted(). */
 bool mailbox_append(stralloc *out, const struct mailbox *mailbox);
 
 /* Append the raw form of an envelope, "local@host" without quoting. */

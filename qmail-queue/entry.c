@@ -202,12 +202,6 @@ entry_write(struct entry *entry, const char *bytes, size_t len)
 }
 
 bool
-entry_is_complete(const struct entry *entry)
-{
-    return entry->file >= 0 && entry->written == entry->message_len + entry->envelope_len;
-}
-
-bool
 entry_abandon(struct entry *entry)
 {
     char path[QUEUE_FILE_PATH_MAX];

@@ -65,9 +65,6 @@ unsigned int entry_open(struct entry *entry, uint64_t *last_id);
  * returns  QUEUE_OK, QUEUE_WRITE_ERROR with errno */
 unsigned int entry_write(struct entry *entry, const char *bytes, size_t len);
 
-/* Is everything in the file? */
-bool entry_is_complete(const struct entry *entry);
-
 /* Take the file away again. returns false with errno when it could be neither removed nor
  * emptied, so that a message which was refused may be found in the queue later. */
 bool entry_abandon(struct entry *entry);

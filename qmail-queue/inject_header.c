@@ -136,14 +136,3 @@ inject_header_recipients(const struct inject_header *header)
 {
     return header->is_resent ? &header->resent_recipients : &header->recipients;
 }
-
-void
-inject_header_free(struct inject_header *header)
-{
-    stralloc_free(&header->fields);
-    stralloc_free(&header->recipients);
-    stralloc_free(&header->resent_recipients);
-    stralloc_free(&header->visible);
-    stralloc_free(&header->sender);
-    stralloc_free(&header->bad_field);
-}

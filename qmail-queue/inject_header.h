@@ -43,6 +43,4 @@ enum inject_status inject_header_complete(struct inject_header *header, stralloc
 /* The recipients that the header names: the Resent- ones if there is a Resent- field. */
 const stralloc *inject_header_recipients(const struct inject_header *header);
 
-void inject_header_free(struct inject_header *header);
-
 #endif

@@ -130,21 +130,18 @@ takes_900_bytes_and_no_more(void **state)
 static void
 splits_at_the_last_at_sign(void **state)
 {
-    char raw[] = "A@B@C.D";
     (void)state;
     assert_string_equal(address_domain("a@b@c"), "c");
     assert_string_equal(address_domain("a@"), "");
     assert_null(address_domain("a"));
     assert_null(address_domain(""));
-    address_lower_domain(raw);
-    assert_string_equal(raw, "A@B@c.d");
 }
 
 static void
 assert_quoted(const char *raw, const char *expected)
 {
     stralloc got = STRALLOC_ZERO;
-    assert_true(address_quote(&got, raw));
+    assert_true(address_append_quoted(&got, raw));
     assert_string_equal(got.s, expected);
     stralloc_free(&got);
 }
