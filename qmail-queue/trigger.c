@@ -45,8 +45,8 @@ send_datagram(int fd, const char *bytes, size_t len)
         sent = sendto(fd, bytes, len, MSG_NOSIGNAL, (const struct sockaddr *)&receiver,
                       sizeof receiver);
     while (sent < 0 && errno == EINTR);
-    /* every other error means that nobody is there to listen */
-    return sent >= 0 || (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM);
+    /* nobody listens: who begins to do so looks through queue/mess first */
+    return sent >= 0 || errno == ENOENT || errno == ECONNREFUSED;
 }
 
 /* Of the ids from at on, how many bytes make one datagram of whole lines? */

@@ -8,14 +8,20 @@
 enum { DATAGRAM_MAX = 4096, MANY = 1000, TOO_MANY = 20000 };
 
 static int
-listen_at_trigger(void)
+bind_trigger(int type)
 {
     const struct sockaddr_un address = {.sun_family = AF_UNIX,
                                         .sun_path = "queue/trigger"};
     unlink("queue/trigger");
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+static int
+listen_at_trigger(void)
+{
+    return bind_trigger(SOCK_DGRAM);
 }
 
 static void
@@ -68,6 +74,25 @@ nobody_listening_is_no_trouble(void **state)
     end(&trigger, -1);
 }
 
+/* Here a socket of another kind; it could be a permission. */
+static void
+any_other_error_is_tried_again(void **state)
+{
+    (void)state;
+    char text[DATAGRAM_MAX];
+    struct trigger trigger;
+    int other = bind_trigger(SOCK_STREAM);
+    assert_true(trigger_open(&trigger));
+    trigger_add(&trigger, 17);
+    assert_false(trigger_send(&trigger));
+    close(other);
+    int listener = listen_at_trigger();
+    assert_true(trigger_send(&trigger));
+    assert_int_equal(recv(listener, text, sizeof text, 0), 3);
+    assert_memory_equal(text, "17\n", 3);
+    end(&trigger, listener);
+}
+
 static void
 too_many_become_a_scan(void **state)
 {
@@ -91,6 +116,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sends_all_ids_in_datagrams_of_whole_lines),
         cmocka_unit_test(nobody_listening_is_no_trouble),
+        cmocka_unit_test(any_other_error_is_tried_again),
         cmocka_unit_test(too_many_become_a_scan),
     };
     return cmocka_run_group_tests(tests, enter_home, leave_folder);
