@@ -42,8 +42,21 @@ connection_drop(struct server *server, struct client *client)
     client->is_keeper = false;
 }
 
-/* Make the free place number `index` a client. Edge-triggered: a client that speaks while
- * its request is in hand costs one event, not one each turn. */
+/* Edge-triggered: a client that speaks while its request is in hand costs one event, not
+ * one each turn. */
+static const uint32_t client_events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+
+/* There was an event, and then nothing to read, or no more: if there is something all the
+ * same, have it told again. */
+static void
+watch_anew(const struct server *server, const struct client *client)
+{
+    struct epoll_event event = {.events = client_events,
+                                .data = {.u32 = (uint32_t)(client - server->clients)}};
+    (void)epoll_ctl(server->epoll, EPOLL_CTL_MOD, client->socket, &event);
+}
+
+/* Make the free place number `index` a client. */
 bool
 connection_enter(struct server *server, unsigned int index, int socket)
 {
@@ -51,7 +64,7 @@ connection_enter(struct server *server, unsigned int index, int socket)
 
     *client = (struct client){.state = CLIENT_IDLE, .socket = socket, .source = -1};
     client->entry.file = -1;
-    if (server_watch(server, socket, index, EPOLLIN | EPOLLRDHUP | EPOLLET))
+    if (server_watch(server, socket, index, client_events))
         return true;
     client->state = CLIENT_FREE;
     return false;
@@ -172,7 +185,7 @@ obey_keeper(struct server *server, const struct client *keeper)
     return true;
 }
 
-/* All that it has said (edge-triggered). */
+/* All that it has said. */
 static void
 hear_keeper(struct server *server, struct client *keeper)
 {
@@ -181,7 +194,9 @@ hear_keeper(struct server *server, struct client *keeper)
     while ((status = handoff_receive(keeper->socket, &server->packet)) == HANDOFF_DONE &&
            obey_keeper(server, keeper))
         ;
-    if (status != HANDOFF_WAIT)
+    if (status == HANDOFF_WAIT)
+        watch_anew(server, keeper);
+    else
         connection_drop(server, keeper);
 }
 
@@ -204,6 +219,8 @@ has_looked(struct server *server, struct client *client)
     enum handoff_status status = handoff_look(client->socket, &has_fds);
     if (status == HANDOFF_DONE && has_fds)
         hear_of_descriptor(server, client);
+    else if (status == HANDOFF_WAIT)
+        watch_anew(server, client);
     return status == HANDOFF_WAIT || has_fds;
 }
 
@@ -217,6 +234,7 @@ hear(struct server *server, struct client *client)
         request_take(server, client);
         break;
     case HANDOFF_WAIT:
+        watch_anew(server, client);
         break;
     case HANDOFF_ERROR:
         client->entry.file = -1;

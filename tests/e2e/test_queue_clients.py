@@ -32,6 +32,16 @@ def test_descriptors_that_could_block_are_refused(queue):
     assert len(queue.files()) == 1
 
 
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("uid", [0, STRANGER])
+def test_a_read_that_fails_for_a_moment_is_repeated(queue, uid, nth):
+    """The client has spoken, and cannot be read: it is, a moment later."""
+    with Injected(queue.process.pid, "recvmsg", error=f"EAGAIN:when={nth}"):
+        for _ in range(3):
+            assert queue.qmail_queue(uid=uid) == 0
+    assert len(queue.files()) == 3
+
+
 def test_descriptors_of_files_are_taken(queue):
     """Sealed or not, in memory or on a disk: what is copied is what is checked."""
     on_disk = queue.folder / "file"
