@@ -172,22 +172,39 @@ judge(int fd, uid_t *uid, struct drop_file *drop)
     return FATE_TAKEN;
 }
 
+/* It could not be opened (errno): a symlink, a socket, or a file that its owner keeps from
+ * us is no message; anything else may pass. */
+static enum fate
+judge_unopened(const char *path)
+{
+    struct stat status;
+
+    if (errno == ELOOP || errno == ENXIO)
+        return FATE_REFUSED;
+    int saved = errno;
+    if (saved == EACCES && lstat(path, &status) == 0 && !(status.st_mode & S_IROTH))
+        return FATE_REFUSED;
+    errno = saved;
+    if (errno != ENOENT)
+        report_error("unable to open", path);
+    return FATE_SKIPPED;
+}
+
 /* returns false when there is no use in going on with this round */
 static bool
 visit(struct drop_take *take, const char *name)
 {
     char path[TAKING_PATH_MAX];
     struct drop_file drop;
+    enum fate fate = FATE_REFUSED; /* as are names too long for us */
     uid_t uid;
 
     snprintf(path, sizeof path, "queue/drop/%s", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    /* a symlink, a socket, a file that its owner keeps from us: no message */
-    bool is_strange = fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EACCES);
-    if (fd < 0 && !is_strange)
-        return true;
-    enum fate fate =
-        fd < 0 || strlen(name) > NAME_MAX_BYTES ? FATE_REFUSED : judge(fd, &uid, &drop);
+    if (fd < 0)
+        fate = judge_unopened(path);
+    else if (strlen(name) <= NAME_MAX_BYTES)
+        fate = judge(fd, &uid, &drop);
     if (fate == FATE_TAKEN)
         fate = take_in(take, name, fd, uid, &drop);
     if (fd >= 0)

@@ -152,10 +152,10 @@ class Queue:
 
 
 class Injected:
-    """strace attached to a process, making system calls fail."""
+    """strace attached to a process, making system calls fail; path: only those that name it."""
 
-    def __init__(self, pid, *calls, error, trace="/dev/null"):
-        argv = ["strace", "-q", "-p", str(pid), "-o", str(trace)]
+    def __init__(self, pid, *calls, error, trace="/dev/null", path=None):
+        argv = ["strace", "-q", "-p", str(pid), "-o", str(trace), *(("-P", path) if path else ())]
         for call in calls:
             argv += ["-e", f"inject={call}:error={error}"]
         self.pid = pid

@@ -34,6 +34,11 @@ def put(queue, name, uid=STRANGER):
     return path
 
 
+def keeper_of(queue):
+    [keeper] = set(queue.children()) - {queue.flusher()}
+    return keeper
+
+
 def wait_taken(queue):
     wait_for(lambda: not queue.files("drop") and not queue.files("taking"),
              f"an empty queue/drop and queue/taking\n{queue.log()}")
@@ -177,7 +182,7 @@ def test_a_helper_that_cannot_be_started_costs_no_descriptors(new_queue):
     """While nobody can fork, however often it is tried; afterwards it works again."""
     new_queue.start()
     pid = new_queue.process.pid
-    [keeper] = set(new_queue.children()) - {new_queue.flusher()}
+    keeper = keeper_of(new_queue)
     before = len(os.listdir(f"/proc/{pid}/fd"))
 
     def failures():
@@ -192,6 +197,35 @@ def test_a_helper_that_cannot_be_started_costs_no_descriptors(new_queue):
         assert len(os.listdir(f"/proc/{pid}/fd")) < before
     os.kill(pid, signal.SIGALRM)
     wait_for(lambda: len(new_queue.children()) == 2, "a new helper")
+
+
+def test_a_file_that_cannot_be_opened_for_a_moment_stays(new_queue):
+    """Everybody may read it, and yet it cannot be opened: it waits, and the log says so. Only what its owner
+    keeps from us is no message."""
+    new_queue.start()
+    new_queue.works()
+    pid = new_queue.process.pid
+    with Injected(keeper_of(new_queue), "open", "openat", error="EACCES", path="queue/drop/one"):
+        file = put(new_queue, "drop/one")
+        os.kill(pid, signal.SIGALRM)
+        wait_for(lambda: "unable to open queue/drop/one" in new_queue.log(), "a line in the log")
+    assert file.exists() and not new_queue.files("bad")
+    put(new_queue, "drop/two").chmod(0o600)
+    os.kill(pid, signal.SIGALRM)
+    wait_taken(new_queue)
+    assert [file.name for file in new_queue.files("bad")] == ["drop-two"]
+    assert len(new_queue.files()) == 2
+
+
+def test_a_helper_whose_word_cannot_be_read_at_once_is_heard(new_queue):
+    """The helper asks for an id, and waits: a read that fails for a moment is repeated."""
+    new_queue.start()
+    new_queue.works()
+    put(new_queue, "drop/one")
+    with Injected(new_queue.process.pid, "recvmsg", error="EAGAIN:when=1"):
+        os.kill(new_queue.process.pid, signal.SIGALRM)
+        wait_taken(new_queue)
+    assert len(new_queue.files()) == 2
 
 
 def test_what_the_helper_could_not_tell_of_is_scanned_for(new_queue):
