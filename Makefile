@@ -4,6 +4,7 @@
 #   make check      every test (as root)         make down     stop what `make up` started
 #   make install    DESTDIR, QMAILHOME           make uninstall   keeps control, queue and mail
 #   make unit fuzz e2e lint crash                the parts of check; crash is longer than there
+#   make crash-teeth                             crash notices when a step is taken out
 #   make bench bench-scale size                  figures: beside Postfix, growth, memory (SHORT=1)
 #   make packages   install what building and running need, as root
 #   LIBC=glibc      link everything with glibc   SAN=1         with ASan and UBSan (build/san)
@@ -66,8 +67,9 @@ NEEDS_bench := $(RUN_PACKAGES) python3 postfix iproute2 e2fsprogs
 NEEDS_bench-scale := $(NEEDS_bench)
 NEEDS_size  := $(NEEDS_bench)
 NEEDS_crash := $(NEEDS_bench) strace procps unbound python3-dnspython
+NEEDS_crash-teeth := $(NEEDS_crash)
 NEEDS_e2e   := $(NEEDS_crash) python3-pytest s-nail swaks
-GUARDED     := unit fuzz lint e2e crash bench bench-scale size
+GUARDED     := unit fuzz lint e2e crash crash-teeth bench bench-scale size
 
 all: programs
 programs: $(addprefix $(BIN)/,$(PROGRAMS))
@@ -162,6 +164,10 @@ run-bench-scale: programs build/bench/fill-queue
 # Lines, binaries, private memory of the idle system.
 run-size: programs
 	@tests/own-network /usr/bin/python3 tests/bench/size.py --bin $(BIN) $(BENCH)
+
+# Would the harness notice? With one step taken out of Pennypost at a time, mail is lost.
+run-crash-teeth: programs
+	/usr/bin/python3 tests/crash/teeth.py $(CRASH)
 
 # Kills, failing system calls, power cuts; CRASH='--short kill:qmail-send' chooses.
 run-crash: programs

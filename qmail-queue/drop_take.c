@@ -172,8 +172,8 @@ judge(int fd, uid_t *uid, struct drop_file *drop)
     return FATE_TAKEN;
 }
 
-/* It could not be opened (errno): a symlink, a socket, or a file that its owner keeps from
- * us is no message; anything else may pass. */
+/* It could not be opened (errno): a symlink, a socket, or a file that its owner keeps
+ * from us is no message; anything else may pass. */
 static enum fate
 judge_unopened(const char *path)
 {

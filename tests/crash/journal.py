@@ -107,8 +107,9 @@ class Journal:
         self.ends = sorted({change.end for change in self.changes} | {end for _, end, _ in self.flushes})
 
     def ends_at(self, folder):
-        """The cuts from the first change of a folder to the last."""
-        at = [change.end for change in self.changes if any(d.endswith(folder) for d in change.directories)]
+        """The cuts from the first change in a folder, or in one below it, to the last."""
+        at = [change.end for change in self.changes
+              if any(f"{folder}/" in f"{directory}/" for directory in change.directories)]
         return [end for end in self.ends if at and at[0] <= end <= at[-1]]
 
     def is_ours(self, path):

@@ -11,11 +11,12 @@ from collections import Counter
 from instance import run, wait_for
 from journal import CALLS, Journal
 from letters import LATE, SENDER, Letters, name_of
-from world import Tally, World
+from world import MOST, Tally, World
 
 MODES = ("none", "journal", "wild", "wild", "all")
 TAKING_MODES = ("none", "wild", "wild")  # a sample of its own: while messages are taken in from queue/drop
 PARTS = ("mess", "drop", "taking", "bad")
+FOLDERS = {"mess": "/queue/mess", "drop": "/queue/drop", "taking": "/queue/taking", "new": "/Maildir/new"}
 SIZES = (300, 3000, 60_000, 300)
 MESSAGES = 17
 RECOVERIES = 12  # that are recorded, and cut in turn
@@ -194,12 +195,20 @@ def digest(state, *more):
     return text.digest()
 
 
-def all_cases(journal):
-    """Every moment at which the disk may have changed, in every way."""
-    return [(cut, mode) for cut in journal.ends for mode in MODES]
+def all_cases(journal, names=None):
+    """Every moment at which the disk may have changed, in every way. names: while these folders did"""
+    cuts = journal.ends
+    if names:
+        cuts = sorted({end for name in names for end in journal.ends_at(FOLDERS[name])})
+    return [(cut, mode) for cut in cuts for mode in MODES]
 
 
-def sample(journal, chance):
+def some(cases, most, chance):
+    """At most so many, in their order."""
+    return sorted(chance.sample(cases, min(most, len(cases))))
+
+
+def few_cases(journal, chance):
     """A few of them, over the run and while messages are taken in from queue/drop."""
     cuts = journal.ends
     taking = [(cut, mode) for cut in journal.ends_at("/queue/taking") for mode in TAKING_MODES]
@@ -216,14 +225,14 @@ def try_cases(lab, tally, recording, cases, chance):
 
 def try_recoveries(lab, tally, recording, is_short, chance):
     """A second cut, while Pennypost recovers from the first."""
-    for _ in range(1 if is_short else RECOVERIES):
+    for _ in range(1 if is_short or MOST else RECOVERIES):
         cut, mode = chance.choice(all_cases(recording.journal))
         if is_short:
             mode = "none"  # others leave more torn files, for which qmail-send waits 10 seconds
         recovery = lab.record_recovery(recording, cut + 1, mode, chance)
         lab.one.start()
-        again = all_cases(recovery.journal)
-        try_cases(lab, tally, recovery, chance.sample(again, min(len(again), 2 if is_short else 100)), chance)
+        again = some(all_cases(recovery.journal), 2 if is_short or MOST else 100, chance)
+        try_cases(lab, tally, recovery, again, chance)
 
 
 def power(programs, is_short, names=None):
@@ -235,7 +244,9 @@ def power(programs, is_short, names=None):
         recording = lab.record()
         journal = recording.journal
         accepted, _ = recording.promised(10 ** 9)
-        cases = sample(journal, chance) if is_short else all_cases(journal)
+        cases = few_cases(journal, chance) if is_short else all_cases(journal, names)
+        if MOST:
+            cases = some(cases, MOST, chance)
         print(f"  recorded: {len(journal.changes)} changes, {len(journal.flushes)} flushes, "
               f"{len(accepted)} messages accepted; {len(cases)} states", flush=True)
         if len(accepted) < MESSAGES:

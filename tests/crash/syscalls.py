@@ -14,9 +14,8 @@ from homes import Homes
 from instance import PATIENCE, run
 from smtp_peer import Peer
 from tracing import Trap, calls, ordinals
-from world import Tally
+from world import MOST, Tally
 
-MOST = int(os.environ.get("CRASH_MOST") or 0)  # cases of each program; 0: all of them
 # name: the service it belongs to (restarted for a case), or None: it starts with the next message.
 # -down: while qmail-queued is down, so that qmail-queue leaves the message in queue/drop; -large: with a
 # message that goes by descriptor, through a file; -busy: several at a time, which share flushes;

@@ -8,6 +8,7 @@ from pathlib import Path
 from instance import PATIENCE, SERVICES, Instance, comes_true, remove_tree
 from smtp_peer import Peer
 
+MOST = int(os.environ.get("CRASH_MOST") or 0)  # cases of each program, states in power; 0: all of them
 SINK_PORT = 2526
 DETAILS = Path(__file__).resolve().parents[2] / "build/crash.out"  # the logs at each fault
 DROP_PATIENCE = PATIENCE + 40
