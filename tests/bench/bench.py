@@ -32,12 +32,13 @@ SHORT = r"s50-1K-(keep|conn)|s10-1K-keep|s1-1K-keep|s10-1M-keep|out|list|latency
 @contextlib.contextmanager
 def measured(server, row, number):
     """Add CPU time per 1000 of number, and the most memory at any time, to row."""
-    before = server.cgroup.cpu_seconds()
+    before, workers = server.cgroup.cpu_seconds(), machine.KernelWorkers()
     with Peak(lambda: ({}, server.cgroup.pss_bytes())) as peak:
         yield
     row["pss_mb"] = peak.most / 1e6
     server.cgroup.settle()
     row["cpu_s_per_1000"] = (server.cgroup.cpu_seconds() - before) * 1000 / number
+    row["kernel_s_per_1000"] = workers.seconds() * 1000 / number
 
 
 def run_in(server, shape):

@@ -89,6 +89,31 @@ def about(**more):
             "memory_gb": round(memory / 1e6), "pennypost": version() or "not from git", **more}
 
 
+class KernelWorkers:
+    """The CPU time of the kernel's worker threads, which is counted for nobody: writing back, loop devices,
+    the fsyncs of io_submit. Everybody's, so nothing else must go on."""
+
+    def __init__(self):
+        self.before = self.times()
+
+    def times(self):
+        """{thread: nanoseconds}"""
+        times = {}
+        for path in glob.glob("/proc/[0-9]*/comm"):
+            pid = path.split("/")[2]
+            with contextlib.suppress(OSError):
+                with open(path, encoding="utf-8", errors="replace") as name:
+                    if not name.read().startswith("kworker/"):
+                        continue
+                with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+                    times[pid] = int(file.read().split()[0])
+        return times
+
+    def seconds(self):
+        """Since this object was made; of those that are still there."""
+        return sum(time - self.before.get(pid, 0) for pid, time in self.times().items()) / 1e9
+
+
 class Cgroup:
     """A group of processes: one server with everything it ever starts."""
 

@@ -18,6 +18,7 @@ METRICS = {
     "delivered_per_s": ("messages/s", True, 0),
     "recipients_per_s": ("recipients/s", True, 0),
     "cpu_s_per_1000": ("CPU s per 1,000", False, 2),
+    "kernel_s_per_1000": ("kernel workers", False, 2),  # their CPU s per 1,000
     "pss_mb": ("memory MB (PSS)", False, 1),
     "accepted_ms": ("ms to 250", False, 2),
     "delivered_ms": ("ms to Maildir", False, 2),
