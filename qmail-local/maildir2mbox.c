@@ -116,6 +116,8 @@ write_mbox(const struct move *move)
         die_temp("lock", move->temporary);
     buffer_init(&out, &buffer_write, fd, storage, sizeof storage);
     copy_mbox(move, &out);
+    if (!mbox_put_separator(&out, move->lock, status.st_size))
+        die_temp("copy", move->mbox);
     for (size_t i = 0; i < move->contents.count; i++)
         append_message(&move->contents.entries[i], move->contents.base, &out);
     if (!buffer_flush(&out) || fsync(fd) < 0)

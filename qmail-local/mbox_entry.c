@@ -1,8 +1,10 @@
 #include "mbox_entry.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "text.h"
 
@@ -87,4 +89,18 @@ mbox_put_message(buffer *out, const char *message, size_t len)
         len -= line_len + 1;
     }
     return put(out, "\n", 1);
+}
+
+bool
+mbox_put_separator(buffer *out, int fd, off_t size)
+{
+    char end[] = {'\n', '\n'}; /* an empty file needs nothing */
+    size_t len = size < (off_t)sizeof end ? (size_t)size : sizeof end;
+    ssize_t got = pread(fd, end + sizeof end - len, len, size - (off_t)len);
+
+    if (got < 0)
+        return errno == EBADF;
+    if (end[1] != '\n')
+        return put(out, "\n\n", 2);
+    return end[0] == '\n' || put(out, "\n", 1);
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/types.h>
+
 #include <skalibs/buffer.h>
 #include <skalibs/stralloc.h>
 
@@ -22,5 +24,11 @@ bool mbox_put_found_from_(buffer *out, const char *message, size_t len,
 
 /* Put the message, with '>' before lines like ">>From ", and an empty line after it. */
 bool mbox_put_message(buffer *out, const char *message, size_t len);
+
+/* Put what is missing at the end of an mbox, so that a message may follow: what a crash
+ * has cut off does not end with an empty line, and would swallow the next From_ line.
+ * fd       the mbox, of size bytes; if it is open for writing only, nothing is put
+ * returns  true, or false with errno (reading, writing) */
+bool mbox_put_separator(buffer *out, int fd, off_t size);
 
 #endif

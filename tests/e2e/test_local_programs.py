@@ -159,6 +159,15 @@ def test_maildir2mbox_moves_in_order(place):
     assert (place.path / "mbox").read_text() == text
 
 
+def test_maildir2mbox_separates_what_a_crash_has_cut_off(place):
+    """Else the first message of the Maildir would be part of it."""
+    place.run("maildirmake", "Maildir")
+    (place.path / "Maildir/new/a").write_text("x\n")
+    (place.path / "mbox").write_text("From old\n\nhalf a li")
+    assert place.run("maildir2mbox", MAILDIR="Maildir", MAIL="mbox", MAILTMP="mbox.tmp").returncode == 0
+    assert (place.path / "mbox").read_text().startswith("From old\n\nhalf a li\n\nFrom MAILER-DAEMON ")
+
+
 def test_maildir2mbox_in_trouble(place):
     """A missing variable is permanent; a place that cannot be written leaves the Maildir whole."""
     place.run("maildirmake", "Maildir")

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from conftest import PATIENCE, wait_for
 from local_program import MESSAGE, UID
 
+FLOCK = 32 if os.uname().machine == "aarch64" else 73  # the number of the system call
 
 # -- call, gates ----------------------------------------------------------------------------
 
@@ -199,6 +201,23 @@ def test_an_mbox_that_cannot_be_written_is_cut_back(local):
         subprocess.run(["umount", local.home / "Maildir"], check=True)
 
 
+@pytest.mark.parametrize("end, missing", [
+    (b"", b""), (b"part of", b"\n\n"), (b"a line\n", b"\n"), (b"line\n\n", b""), (b"\0" * 9, b"\n\n")])
+def test_a_message_behind_one_that_was_cut_off_begins_on_its_own(local, end, missing):
+    """A crash leaves part of a message; what comes next is separated from it."""
+    path = local.write("mbox", b"From a@b.example Fri Nov 20 10:39:14 2026\nSubject: x\n\n" + end)
+    before = path.read_bytes()
+    assert local.deliver(default="./mbox")[0] == 0
+    assert path.read_bytes().startswith(before + missing + b"From s@r.example ")
+
+
+def test_an_mbox_that_may_not_be_read(local):
+    """It gets its message all the same."""
+    local.write("mbox", b"").chmod(0o200)
+    assert local.deliver(default="./mbox")[0] == 0 and local.deliver(default="./mbox")[0] == 0
+    assert (local.home / "mbox").read_bytes().count(b"\nSubject: hello\n") == 2
+
+
 def test_odd_mboxes(local):
     """A folder, a FIFO: temporary. /dev/null takes everything."""
     os.mkfifo(local.home / "fifo", 0o666)
@@ -208,18 +227,35 @@ def test_odd_mboxes(local):
     assert local.deliver(default="/dev/null") == (0, "did 1+0+0\n")
 
 
+@contextmanager
+def waiting_for_lock(local, path):
+    """A delivery to an mbox that we have locked; gives the process, and our file."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        child = subprocess.Popen([local.program, "a", local.home, "a", "", "", "h", "s", f"./{path.name}"],
+                                 stdin=local.write("m", "x").open("rb"), stdout=subprocess.PIPE)
+        locks = Path(f"/proc/{child.pid}/syscall")
+        wait_for(lambda: locks.read_text().startswith(f"{FLOCK} "), "flock")
+        yield child, file
+
+
 def test_a_locked_mbox_is_temporary(local):
     """After half a minute SIGALRM ends the wait; the test sends it earlier."""
     path = local.write("mbox", "")
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        child = subprocess.Popen([local.program, "a", local.home, "a", "", "", "h", "s", "./mbox"],
-                                 stdin=local.write("m", "x").open("rb"), stdout=subprocess.PIPE)
-        locks = Path(f"/proc/{child.pid}/syscall")
-        wait_for(lambda: locks.read_text().startswith("73 "), "flock")  # its number on x86-64
+    with waiting_for_lock(local, path) as (child, _):
         child.send_signal(signal.SIGALRM)
         report = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 111 and b"locked" in report and path.stat().st_size == 0
+
+
+def test_an_mbox_that_is_replaced_before_it_is_locked_loses_nothing(local):
+    """As maildir2mbox does: what would be written to the old file would be gone."""
+    path = local.write("mbox", "")
+    with waiting_for_lock(local, path) as (child, file):
+        local.write("new", "").rename(path)
+        file.close()
+        report = child.communicate(timeout=PATIENCE)[0]
+    assert child.returncode == 111 and b"replaced" in report and path.stat().st_size == 0
 
 
 @pytest.mark.parametrize("text, want", [

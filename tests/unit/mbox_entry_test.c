@@ -1,5 +1,6 @@
 #include "mbox_entry.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,6 +86,51 @@ takes_the_sender_from_a_return_path_on_top(void **state)
     expect_from("", "From MAILER-DAEMON Thu Jan 01 00:00:00 1970\n");
 }
 
+static void
+expect_separator(const char *before, const char *wanted)
+{
+    char storage[16], got[16] = "";
+    buffer out;
+    int mbox = memfd_create("mbox", MFD_CLOEXEC);
+    int fd = memfd_create("separator", MFD_CLOEXEC);
+
+    assert_int_equal(write(mbox, before, strlen(before)), strlen(before));
+    buffer_init(&out, &buffer_write, fd, storage, sizeof storage);
+    assert_true(mbox_put_separator(&out, mbox, (off_t)strlen(before)));
+    assert_true(buffer_flush(&out));
+    assert_true(pread(fd, got, sizeof got - 1, 0) >= 0);
+    assert_string_equal(got, wanted);
+    close(mbox);
+    close(fd);
+}
+
+static void
+separates_what_was_cut_off_by_an_empty_line(void **state)
+{
+    (void)state;
+    expect_separator("", "");
+    expect_separator("\n", "");
+    expect_separator("x", "\n\n");
+    expect_separator("Fr", "\n\n");
+    expect_separator("x\n", "\n");
+    expect_separator("x\n\n", "");
+    expect_separator("x\n\ny", "\n\n");
+}
+
+static void
+puts_nothing_behind_what_may_not_be_read(void **state)
+{
+    char storage[16];
+    buffer out;
+    (void)state;
+
+    int fd = open("/proc/self/fd", O_PATH | O_CLOEXEC);
+    buffer_init(&out, &buffer_write, -1, storage, sizeof storage);
+    assert_true(mbox_put_separator(&out, fd, 5));
+    assert_int_equal(buffer_len(&out), 0);
+    close(fd);
+}
+
 int
 main(void)
 {
@@ -93,6 +139,8 @@ main(void)
         cmocka_unit_test(ends_every_message_with_an_empty_line),
         cmocka_unit_test(makes_a_from_line_with_two_digits_for_the_day),
         cmocka_unit_test(takes_the_sender_from_a_return_path_on_top),
+        cmocka_unit_test(separates_what_was_cut_off_by_an_empty_line),
+        cmocka_unit_test(puts_nothing_behind_what_may_not_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
