@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
+
+#include <sys/stat.h>
 
 #include "report.h"
 
@@ -13,13 +14,20 @@ enum {
     TARGET_BYTES = sizeof "queue/bad/drop-.999" + NAME_KEEP,
 };
 
-/* Find a name in queue/bad that nothing has: only we and the keeper put files there, each
- * under names of its own. returns false when there are too many */
+static bool
+is_there(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+/* Find a name in queue/bad that nothing has: but for us only qmail-send puts files there,
+ * which are those of queue/mess. returns false when there are too many */
 static bool
 find_free(char *target, const char *prefix, const char *name)
 {
     int len = snprintf(target, TARGET_BYTES, "queue/bad/%s%.*s", prefix, NAME_KEEP, name);
-    for (int number = 2; access(target, F_OK) == 0; number++) {
+    for (int number = 2; is_there(target); number++) {
         if (number > SAME_NAME_MAX) {
             errno = EEXIST;
             return false;
@@ -38,7 +46,8 @@ aside_move(const char *path, const char *prefix, const char *name)
         report_file("set aside in queue/bad: not a complete message:", path);
         return true;
     }
-    if (errno != ENOENT)
-        report_error("unable to set aside", path);
-    return errno == ENOENT;
+    if (errno == ENOENT && !is_there(path))
+        return true;
+    report_error("unable to set aside", path);
+    return false;
 }

@@ -201,6 +201,8 @@ mail_set_aside(uint64_t id)
     snprintf(target, sizeof target, "queue/bad/%" PRIu64, id);
     /* locked until it has moved: a writer that comes late finds that it cannot lock it */
     int fd = open_id(id, O_RDONLY);
+    if (fd < 0 && errno == ENOENT)
+        return true;
     bool is_bad = fd < 0 ? is_never_a_file(errno) : is_still_bad(fd);
     bool moved = is_bad && rename(path, target) == 0;
     if (fd >= 0)

@@ -44,6 +44,19 @@ a_file_of_the_same_name_is_kept(void **state)
 }
 
 static void
+a_symbolic_link_to_nothing_is_kept(void **state)
+{
+    char target[8];
+    (void)state;
+    assert_int_equal(symlink("nowhere", "queue/torn"), 0);
+    assert_true(aside_move("queue/torn", "drop-", "torn"));
+    put("queue/torn", "a");
+    assert_true(aside_move("queue/torn", "drop-", "torn"));
+    assert_int_equal(readlink("queue/bad/drop-torn", target, sizeof target), 7);
+    assert_holds("queue/bad/drop-torn.2", 'a');
+}
+
+static void
 the_longest_names_have_room_for_a_number(void **state)
 {
     char name[256], kept[300];
@@ -58,6 +71,16 @@ the_longest_names_have_room_for_a_number(void **state)
     assert_holds(kept, 'a');
     snprintf(kept, sizeof kept, "queue/bad/drop-%.240s.2", name);
     assert_holds(kept, 'b');
+}
+
+static void
+a_missing_folder_is_no_reason_to_think_it_has_gone(void **state)
+{
+    (void)state;
+    put("queue/torn", "x");
+    assert_int_equal(rmdir("queue/bad"), 0);
+    assert_false(aside_move("queue/torn", "", "torn"));
+    assert_holds("queue/torn", 'x');
 }
 
 static void
@@ -77,6 +100,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_of_the_same_name_is_kept, enter_queue,
                                         leave_folder),
+        cmocka_unit_test_setup_teardown(a_symbolic_link_to_nothing_is_kept, enter_queue,
+                                        leave_folder),
+        cmocka_unit_test_setup_teardown(
+            a_missing_folder_is_no_reason_to_think_it_has_gone, enter_queue,
+            leave_folder),
         cmocka_unit_test_setup_teardown(the_longest_names_have_room_for_a_number,
                                         enter_queue, leave_folder),
         cmocka_unit_test_setup_teardown(

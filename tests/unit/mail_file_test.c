@@ -78,6 +78,24 @@ sets_aside_a_symbolic_link(void **state)
 }
 
 static void
+takes_for_set_aside_what_has_gone(void **state)
+{
+    (void)state;
+    assert_true(mail_set_aside(ID)); /* qmail-queued was quicker */
+}
+
+static void
+fails_without_the_folder(void **state)
+{
+    (void)state;
+    write_file_bytes(path, "x", 1);
+    assert_int_equal(rmdir("queue/bad"), 0);
+    assert_false(mail_set_aside(ID));
+    assert_int_equal(errno, ENOENT);
+    assert_true(is_there(path));
+}
+
+static void
 leaves_a_message_that_has_been_completed_meanwhile(void **state)
 {
     (void)state;
@@ -124,6 +142,9 @@ main(void)
         cmocka_unit_test_setup_teardown(sets_aside_what_is_no_message, begin,
                                         leave_folder),
         cmocka_unit_test_setup_teardown(sets_aside_a_symbolic_link, begin, leave_folder),
+        cmocka_unit_test_setup_teardown(fails_without_the_folder, begin, leave_folder),
+        cmocka_unit_test_setup_teardown(takes_for_set_aside_what_has_gone, begin,
+                                        leave_folder),
         cmocka_unit_test_setup_teardown(
             leaves_a_message_that_has_been_completed_meanwhile, begin, leave_folder),
         cmocka_unit_test_setup_teardown(leaves_a_file_that_somebody_is_writing, begin,
