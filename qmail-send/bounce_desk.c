@@ -147,6 +147,30 @@ will_try_later(struct send *send, struct mail *mail, const char *why)
     send->bounces.retry_s = send->now_s + BOUNCE_RETRY_S;
 }
 
+static bool
+has_gone(const struct mail *mail)
+{
+    int fd = mail_open(mail);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 && errno == ENOENT;
+}
+
+/* Not queued. A message that somebody has removed needs no notice; it would be tried for
+ * ever, and others with it. */
+static void
+not_submitted(struct send *send, struct mail *mail)
+{
+    if (!has_gone(mail)) {
+        will_try_later(send, mail, "the queue cannot be reached");
+        return;
+    }
+    event_log_text(&send->log, "warning: somebody removed msg ");
+    event_log_number(&send->log, mail->id);
+    event_log_line(&send->log, "", 0);
+    pass_finish(send, mail);
+}
+
 /* Nobody answers: close the connection, lest a late answer be taken for another one. */
 static void
 give_up(struct send *send, struct bounce_slot *slot)
@@ -175,7 +199,7 @@ bounce_work(struct send *send)
             slot->mail = mail;
             slot->deadline_s = send->now_s + INJECTION_DEADLINE_S;
         } else {
-            will_try_later(send, mail, "the queue cannot be reached");
+            not_submitted(send, mail);
         }
     }
 }

@@ -259,6 +259,20 @@ def test_a_failure_is_told_even_if_the_queue_was_away(alone):
     alone.wait_empty()
 
 
+def test_no_bounce_of_a_message_that_somebody_removed(alone):
+    """Nothing can be copied into it: it would be tried for ever, and keep all others waiting each time."""
+    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
+    alone.start()
+    home = alone.users["bob"][2]
+    alone.inject(message("fails"), "alice@me.example", "bob@me.example")
+    alone.wait_for((home / "started").exists, "the program")
+    path, = alone.queue_files()
+    path.unlink()
+    (home / "go").touch()
+    alone.wait_log(f"warning: somebody removed msg {path.name}")
+    alone.wait_log(f"end msg {path.name}")
+
+
 def test_a_route_changed_by_hup_holds_for_what_waits_in_memory(alone, sink):
     """A message that waits for a slot goes where control/ says when its turn comes."""
     alone.control("concurrencyremote", "0")
