@@ -18,7 +18,7 @@ enum {
 void
 pass_touch(struct send *send, struct mail *mail)
 {
-    if (mail->is_touched)
+    if (mail->is_touched || mail->is_bouncing)
         return;
     mail->is_touched = true;
     mail->next_touched = send->first_touched;
@@ -244,10 +244,10 @@ wait_on_disk(struct send *send, struct mail *mail)
 static void
 settle(struct send *send, struct mail *mail)
 {
-    if (mail->is_bouncing)
-        return;
     if (!send->is_exiting)
         pass_post_groups(send, mail);
+    /* only now: what was skipped there touched it, and below it may be freed */
+    mail->is_touched = false;
     if (mail->running)
         return;
     if (mail->fronts[false].posted || mail->fronts[true].posted) {
@@ -270,7 +270,6 @@ pass_settle(struct send *send)
     while (send->first_touched) {
         struct mail *mail = send->first_touched;
         send->first_touched = mail->next_touched;
-        mail->is_touched = false;
         settle(send, mail);
     }
 }

@@ -21,7 +21,8 @@ void pass_post_groups(struct send *send, struct mail *mail);
 /* Would it take more memory than all messages that must stay in memory may have? */
 bool pass_is_too_much(const struct send *send, const struct mail *mail);
 
-/* Something about mail has changed: pass_settle() will look whether its pass is over. */
+/* Something about mail has changed: pass_settle() will look whether its pass is over. One
+ * whose bounce is on the way is left alone: it may be freed before that. */
 void pass_touch(struct send *send, struct mail *mail);
 
 /* End the passes that are over, drop messages that can wait on disk. Frees messages. */
