@@ -160,11 +160,17 @@ start_next(struct send *send, struct channel *channel, struct destination *desti
     return status == JOB_STARTED;
 }
 
+static bool
+may_start(const struct channel *channel)
+{
+    return channel->first_ready && !channel->is_blocked &&
+           channel->job_count < channel->limit;
+}
+
 static void
 dispatch_channel(struct send *send, struct channel *channel)
 {
-    while (channel->first_ready && !channel->is_blocked && !send->is_fatal &&
-           channel->job_count < channel->limit) {
+    while (may_start(channel) && !send->is_fatal) {
         struct destination *destination = channel->first_ready;
         channel->first_ready = destination->next_ready;
         destination->is_ready = false;
@@ -181,6 +187,15 @@ dispatch_channel(struct send *send, struct channel *channel)
         delivery_make_ready(send, destination);
         (void)destination_release(&send->destinations, destination);
     }
+}
+
+bool
+delivery_is_pending(const struct send *send)
+{
+    for (int i = 0; i < CHANNELS; i++)
+        if (may_start(&send->channels[i]))
+            return true;
+    return false;
 }
 
 void

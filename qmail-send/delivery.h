@@ -16,6 +16,9 @@ void delivery_make_ready(struct send *send, struct destination *destination);
 /* Start what may be started, one job per destination in turn. */
 void delivery_dispatch(struct send *send);
 
+/* Is there something that delivery_dispatch() would look at? */
+bool delivery_is_pending(const struct send *send);
+
 /* Read the reports that have come from one spawner. */
 void delivery_receive(struct send *send, int channel);
 

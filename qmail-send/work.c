@@ -229,8 +229,9 @@ work_slice(struct send *send)
 bool
 work_is_pending(const struct send *send)
 {
-    return !send->is_exiting && (send->fresh.count || send->scan.is_running ||
-                                 send->scan.is_wanted || send->first_touched);
+    return !send->is_exiting &&
+           (send->fresh.count || send->scan.is_running || send->scan.is_wanted ||
+            send->first_touched || delivery_is_pending(send));
 }
 
 uint64_t

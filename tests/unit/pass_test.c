@@ -4,6 +4,7 @@
 #include "send.h"
 #include "testing.h"
 #include "text.h"
+#include "work.h"
 
 enum { ID = 1763635154123456, NOW = 1763635160 };
 
@@ -74,6 +75,27 @@ a_message_whose_last_groups_are_skipped_is_planned_once(void **state)
 }
 
 static void
+a_group_that_is_posted_late_is_begun_at_once(void **state)
+{
+    struct mail *mail = new_mail();
+    struct destination *other =
+        destination_get(&send.destinations, 2, false, "other.example");
+
+    (void)state;
+    assert_non_null(other);
+    mail->recipients[0].destination = other->hash;
+    mail->is_tried = true;
+    pass_touch(&send, mail);
+    pass_settle(&send);
+    assert_int_equal(other->waiting.count, 1);
+    assert_true(work_is_pending(&send)); /* with nothing running, nothing else wakes us */
+    send.channels[CHANNEL_REMOTE].limit = 0;
+    assert_false(work_is_pending(&send));
+    id_queue_free(&other->waiting);
+    mail_table_destroy(&send.mails, mail);
+}
+
+static void
 a_bounce_may_be_accepted_in_the_turn_in_which_we_are_told_to_exit(void **state)
 {
     struct mail *mail = new_mail();
@@ -95,6 +117,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             a_message_whose_last_groups_are_skipped_is_planned_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_group_that_is_posted_late_is_begun_at_once,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(
             a_bounce_may_be_accepted_in_the_turn_in_which_we_are_told_to_exit, begin,
             end),
