@@ -54,9 +54,9 @@ int mail_open(const struct mail *mail);
 /* Remove the file. returns true, or false with errno */
 bool mail_unlink(uint64_t id);
 
-/* Move the file, which was found bad, to queue/bad. returns true when it is there, or gone:
- * qmail-queued moves them as well; false with errno; EWOULDBLOCK: somebody is writing it,
- * or has completed it meanwhile */
+/* Move the file, which was found bad, to queue/bad, if qmail-queued has not.
+ * returns  true when it has gone; false with errno; EWOULDBLOCK: somebody is writing it,
+ *          or has completed it meanwhile */
 bool mail_set_aside(uint64_t id);
 
 #endif
