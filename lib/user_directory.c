@@ -202,8 +202,10 @@ user_directory_collect(struct user_directory *directory, struct user *user)
     if (status == HANDOFF_DONE)
         return settle(directory, take_answer(directory, user));
     if (status == HANDOFF_WAIT) {
-        if (clock_monotonic_ms() - directory->asked_ms < USER_DIRECTORY_ANSWER_S * 1000)
+        if (clock_monotonic_ms() - directory->asked_ms < USER_DIRECTORY_ANSWER_S * 1000) {
+            (void)send_questions(directory); /* there was no room for these */
             return USER_WAIT;
+        }
         stop_helper(directory); /* it hangs in somebody's name service */
         errno = ETIMEDOUT;
         return settle(directory, USER_ERROR);

@@ -42,6 +42,22 @@ tear_down(void **state)
     return 0;
 }
 
+/* A helper that is not there; *end is its end of the socket, which takes nothing more. */
+static void
+replace_helper(struct user_directory *directory, int *end)
+{
+    int ends[2];
+    const struct handoff_parts junk = {.strings = "x", .strings_len = 2};
+
+    assert_true(handoff_pair(ends));
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (handoff_send(ends[0], &junk) == HANDOFF_DONE)
+        ;
+    directory->helper_socket = ends[0];
+    *end = ends[1];
+}
+
 /* The uid found, or 0. */
 static uid_t
 uid_of(struct user_directory *directory, const char *local, struct user *user)
@@ -110,6 +126,28 @@ a_helper_that_dies_is_started_again_and_asked_again(void **state)
     assert_int_equal(user_directory_find(directory, "die", &user), USER_ERROR);
     assert_int_equal(errno, EIO);
     assert_int_equal(uid_of(directory, "stranger", &user), 8001);
+    user_free(&user);
+}
+
+static void
+a_question_for_which_there_was_no_room_is_asked_later(void **state)
+{
+    struct user user = {0};
+    struct user_directory *directory = *state;
+    struct handoff packet = {.fd_count = 0};
+    int end;
+    if (!*state)
+        skip();
+    replace_helper(directory, &end);
+    assert_int_equal(user_directory_ask(directory, "stranger", &user), USER_WAIT);
+    while (handoff_receive(end, &packet) == HANDOFF_DONE)
+        assert_string_equal(handoff_string(&packet, 0), "x"); /* and no question */
+    assert_int_equal(user_directory_collect(directory, &user), USER_WAIT);
+    assert_int_equal(handoff_receive(end, &packet), HANDOFF_DONE);
+    assert_string_equal(handoff_string(&packet, 0), "lookup");
+    assert_string_equal(handoff_string(&packet, 1), "stranger");
+    handoff_free(&packet);
+    close(end);
     user_free(&user);
 }
 
@@ -192,6 +230,8 @@ main(int argc, char **argv)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_helper_that_dies_is_started_again_and_asked_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_question_for_which_there_was_no_room_is_asked_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             questions_are_answered_in_their_order_without_waiting, set_up, tear_down),
     };
