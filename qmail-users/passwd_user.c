@@ -38,12 +38,11 @@ check_home(const struct passwd *entry)
     switch (errno) {
     case ENOENT:
     case ENOTDIR:
-    case EACCES: /* whoever cannot show the home to us is not served by us */
     case ELOOP:
     case ENAMETOOLONG:
         return FOUND_NOBODY;
-    default:
-        return FOUND_ERROR; /* a network file system, say */
+    default: /* a network file system, a wrong mode of /home: mail can wait for that */
+        return FOUND_ERROR;
     }
 }
 

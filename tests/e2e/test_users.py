@@ -75,6 +75,28 @@ def test_qmail_getpw_finds_the_longest_account_name(make_instance):
         run("umount", "/etc/passwd")
 
 
+def test_a_home_that_cannot_be_seen_is_trouble(make_instance):
+    """A wrong mode of /home does not make its users unknown: 111, and their mail waits."""
+    one = make_instance(start=False)
+    accounts, hidden = one.folder / "passwd", one.folder / "hidden"
+    (hidden / "joe").mkdir(parents=True)
+    os.chown(hidden / "joe", 6001, 6001)
+    accounts.write_text(open("/etc/passwd", encoding="utf-8").read() +
+                        f"joe:x:6001:6001::{hidden}/joe:/bin/sh\n")
+    run("mount", "--bind", accounts, "/etc/passwd")
+    try:
+        def ask():
+            return one.bin("qmail-getpw", "joe-list", check=False, user=6002, group=6002, extra_groups=[])
+        hidden.chmod(0o700)
+        assert (ask().returncode, ask().stdout) == (111, "")
+        hidden.chmod(0o711)
+        assert ask().stdout.startswith("joe\0")
+        (hidden / "joe").rmdir()
+        assert ask().stdout.startswith("alias\0")
+    finally:
+        run("umount", "/etc/passwd")
+
+
 @pytest.mark.parametrize("service", ["systemd", "uninstalled"])
 def test_qmail_getpw_knows_trouble_from_nobody(make_instance, service):
     """While /etc/passwd cannot be read, its users are not unknown, although the next service, which
