@@ -19,6 +19,7 @@
  *         control/flush        "shared": one flush for many messages; "file": one each
  * process becomes qmailq when started as root. Helpers: one waits for the disk, one
  *         verifies old files and takes in queue/drop; one per large message, at most 4
+ *         for accounts of ours and 4 for all others
  * signals TERM: finish what is being flushed, answer, exit. ALRM: look into queue/drop
  * exit    0 after TERM; 100 usage, or control/flush says something else; 111 trouble
  * spec    queue-file(5); lib/injection.h: requests and answers
