@@ -6,10 +6,12 @@ import threading
 import time
 from collections import Counter, namedtuple
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
+from boxes import PLACES
 from dns_server import Dns
-from faults import NEVER_FAIL, failures, kills
+from faults import KILL, NEVER_FAIL, failures, kills
 from homes import Homes
 from instance import PATIENCE, run
 from smtp_peer import Peer
@@ -19,7 +21,7 @@ from world import MOST, Tally
 # name: the service it belongs to (restarted for a case), or None: it starts with the next message.
 # -down: while qmail-queued is down, so that qmail-queue leaves the message in queue/drop; -large: with a
 # message that goes by descriptor, through a file; -busy: several at a time, which share flushes;
-# -dns: the server is found in the DNS
+# -dns: the server is found in the DNS; -mbox, -program, -forward: no Maildir
 CHAIN = {
     "qmail-queue": None, "qmail-smtpd": None, "qmail-local": None, "qmail-remote": None,
     "qmail-queue-down": None, "qmail-queued": "qmail-queued", "qmail-start": "qmail-send",
@@ -28,9 +30,11 @@ CHAIN = {
     "qmail-queue-large": None, "qmail-smtpd-large": None, "qmail-local-large": None,
     "qmail-remote-large": None, "qmail-queued-large": "qmail-queued", "qmail-rspawn-large": "qmail-send",
     "qmail-queued-busy": "qmail-queued", "qmail-local-busy": None, "qmail-remote-dns": None,
+    "qmail-local-mbox": None, "qmail-local-program": None, "qmail-local-forward": None,
 }
-VARIANTS = ("down", "large", "busy", "dns")
-SMALL, LARGE = 300, 1_500_000  # bytes of a message
+VARIANTS = ("down", "large", "busy", "dns", *PLACES)
+SMALL = 300  # bytes of a message
+SIZES = {"large": 1_500_000, "mbox": 150_000}  # the latter is written in three parts
 BUSY = 8  # messages at a time
 SHARE = 12  # cases that a home takes at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
@@ -83,7 +87,7 @@ class Series:
             self.world.doqueue("qmail-send")
 
     def new(self, bounce=False):
-        return self.world.new(LARGE if self.variant == "large" else SMALL, bounce=bounce)
+        return self.world.new(SIZES.get(self.variant, SMALL), bounce=bounce)
 
     def send(self):
         """returns the messages: one, or several that were sent at the same time"""
@@ -151,7 +155,8 @@ class Series:
             messages = self.run(lambda: self.trap.arm(options))
         if call.child and self.service:
             self.trap.wait_struck(IDLE)
-        self.world.check(self.tally, title, messages, may_be_torn=True, alone=alone)
+        self.world.check(self.tally, title, messages, may_be_torn=True, alone=alone,
+                         may_cut=what == KILL)
         self.wait_end()
         has_struck = self.trap.has_struck()
         self.trap.disarm()
@@ -210,11 +215,12 @@ def account(world, name, uid):
     accounts.write_text(Path("/etc/passwd").read_text(encoding="utf-8") +
                         f"{name}:x:{uid}:{uid}::{world.one.user_home(name)}:/bin/sh\n", encoding="utf-8")
     run("mount", "--bind", accounts, "/etc/passwd")
-    usual, world.user = world.user, name
+    usual = world.user
+    world.use(name)
     try:
         yield
     finally:
-        world.user = usual
+        world.use(usual)
         run("umount", "-l", "/etc/passwd")
 
 
@@ -237,12 +243,27 @@ def name_server(world):
         server.close()
 
 
+@contextmanager
+def other_place(world, place):
+    """The local recipient's mail goes to another place than his Maildir."""
+    world.one.dot_qmail(world.user, place.instructions)
+    world.use(world.user, place)
+    try:
+        yield
+    finally:
+        (world.one.user_home(world.user) / ".qmail").unlink()
+        world.use(world.user)
+
+
 def surroundings(world, name):
     """What the cases of a program need."""
     if name == "qmail-getpw":
         return account(world, "erin", 5009)
     if name.endswith("-dns"):
         return name_server(world)
+    variant = name.rpartition("-")[2]
+    if variant in PLACES:
+        return other_place(world, PLACES[variant])
     return nullcontext()
 
 
@@ -310,7 +331,7 @@ def run_part(programs, title, ways, is_short, names):
         for (name, *_), (listed, tally) in homes.each(record, unknown):
             RECORDED[name] = listed
             tallies[name].add(tally)
-        chosen = {name: choose(RECORDED[name], ways, is_short,
+        chosen = {name: choose(RECORDED[name], partial(ways, name), is_short,
                                MOST or (0 if not is_short else 1 if CHAIN[name] else 2)) for name in names}
         tasks = share_out(chosen, tallies, is_short)
         left = Counter(name for name, *_ in tasks)

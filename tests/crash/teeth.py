@@ -64,6 +64,10 @@ MUTATIONS = {
         "    smtp_reply_queued(session);",
         "    session->receipt.code = 0;\n    smtp_reply_queued(session);",
         "fail:qmail-smtpd", 40),
+    "mbox": Mutation(
+        "qmail-local puts a message right behind one that was cut off", "qmail-local/mbox.c",
+        "mbox_put_separator(&out, fd, size) && put(", "size >= 0 && put(",
+        "kill:qmail-local-mbox", 0),
     "maildir-name": Mutation(
         "each try of a delivery has a name of its own in the Maildir", "qmail-local/maildir.c",
         "    if (job->id) {\n", "    if (job->id && getpid() < 0) {\n",

@@ -182,10 +182,9 @@ def main_process(trace):
 
 
 def forks(trace):
-    """The processes that the program itself has forked, in order, by a trace made with -f."""
-    main = main_process(trace)
-    pattern = rf"^{main} +(?:<\.\.\. )?(?:{'|'.join(FORKS)})\b.* = (\d+)$" if main else "^$"
-    return [int(pid) for pid in re.findall(pattern, trace, re.M) if pid]
+    """The processes that the program and its children have forked, in order, by a trace made with -f."""
+    pattern = rf"^\d+ +(?:<\.\.\. )?(?:{'|'.join(FORKS)})\b.* = (\d+)$"
+    return [int(pid) for pid in re.findall(pattern, trace, re.M)]
 
 
 def calls(trace):

@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from boxes import Maildir, mark_of
 from instance import PATIENCE, SERVICES, Instance, comes_true, remove_tree
 from smtp_peer import Peer
 
@@ -37,6 +38,7 @@ class Tally:
     def __init__(self, name):
         self.name, self.cases, self.hit, self.accepted = name, 0, 0, 0
         self.lost, self.twice, self.twice_remote, self.faults = 0, 0, 0, []
+        self.repeated, self.torn = 0, 0  # not in Maildirs
 
     def fault(self, case, what):
         what, _, more = what.partition("\n")
@@ -47,13 +49,16 @@ class Tally:
             print(f"==== {self.name}: {case}: {what}\n{more}", file=details)
 
     def add(self, other):
-        for name in ("cases", "hit", "accepted", "lost", "twice", "twice_remote", "faults"):
+        for name in ("cases", "hit", "accepted", "lost", "twice", "twice_remote", "repeated", "torn",
+                     "faults"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def line(self):
         return (f"{self.name}: {self.cases} cases, {self.hit} took effect, "
                 f"{self.accepted} messages accepted, {self.lost} lost, {self.twice} twice in a Maildir, "
-                f"{self.twice_remote} twice by SMTP, {len(self.faults)} faults")
+                f"{self.twice_remote} twice by SMTP, " +
+                (f"{self.repeated} repeated, {self.torn} cut off in an mbox, " if self.repeated else "") +
+                f"{len(self.faults)} faults")
 
 
 class World:
@@ -66,7 +71,8 @@ class World:
         self.one.control("smtproutes", f"sink.example:127.0.0.1:{SINK_PORT}")
         self.one.control("sessionidle", "1")
         self.sink = Peer("127.0.0.1", SINK_PORT)
-        self.count, self.user = 0, "alice"
+        self.count = 0
+        self.use("alice")
         if start:
             self.one.start()
 
@@ -75,6 +81,10 @@ class World:
         self.sink.close()
         if not os.environ.get("KEEP"):
             remove_tree(self.one.folder)
+
+    def use(self, user, place=Maildir):
+        """Who the local recipient is, and where his mail goes."""
+        self.user, self.place = user, place(self.one, user)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -125,25 +135,18 @@ class World:
         return self.one.user_home(self.user) / "Maildir"
 
     def arrived(self, sent):
-        """How often it is in the Maildir, how often the peer has it and how often a notice of its failure,
-        and whether one is incomplete."""
-        mark = f"Subject: n{sent.name}n\n".encode()
-        local = [m for m in self.one.maildir(self.user) if mark in m]
-        peer = [m for m in self.sink.messages if mark.replace(b"\n", b"\r\n") in m]
+        """How often it is in each place where it should be, how often the peer has it and how often a notice
+        of its failure, and how many are incomplete there."""
+        peer = [m for m in self.sink.messages if mark_of(sent).replace(b"\n", b"\r\n") in m]
         notices = [m for m in peer if NOTICE in m]
         remote = [m for m in peer if NOTICE not in m]
-        text = sent.text.encode()
-        # qmail-smtpd and qmail-queued put their lines above
-        torn = [m for m in local if not m.endswith(text)]
-        text = text.rstrip(b"\n")
-        torn += [m for m in remote if not m.replace(b"\r\n", b"\n").rstrip(b"\n").endswith(text)]
-        return len(local), len(remote), len(notices), bool(torn)
+        text = sent.text.encode().rstrip(b"\n")
+        torn = sum(not m.replace(b"\r\n", b"\n").rstrip(b"\n").endswith(text) for m in remote)
+        return min(whole for whole, _ in self.place.counts(sent)), len(remote), len(notices), torn
 
     def forget(self):
         """Remove what arrived, and what was set aside."""
-        for part in ("new", "cur"):
-            for file in (self.box() / part).iterdir():
-                file.unlink()
+        self.place.forget()
         for file in (self.one.home / "queue/bad").iterdir():
             file.unlink()
         self.sink.messages.clear()
@@ -205,8 +208,23 @@ class World:
     def temporary(self):
         return sorted((self.box() / "tmp").iterdir())
 
-    def check(self, tally, case, messages, may_be_torn=False, alone=False):
-        """Everything has come to rest: were the promises kept? alone: see settle"""
+    def check_local(self, tally, case, sent, may_cut):
+        """Nothing by halves, and not too often. may_cut: what a kill has cut off may stay in an mbox"""
+        counts = self.place.counts(sent)
+        most, torn = max(whole for whole, _ in counts), sum(torn for _, torn in counts)
+        if torn > self.place.may_cut * may_cut:
+            tally.fault(case, f"half a message: {sent.name}")
+        elif torn:
+            tally.torn += 1
+        if most > 1 and self.place.most == 1:
+            tally.twice += 1
+            tally.fault(case, f"{sent.name} is {most} times in the Maildir")
+        elif most > (self.place.most if sent.acknowledged else 1):
+            tally.fault(case, f"{sent.name} is delivered {most} times: {counts}")
+        tally.repeated += most > 1
+
+    def check(self, tally, case, messages, may_be_torn=False, alone=False, may_cut=False):
+        """Everything has come to rest: were the promises kept? alone: see settle; may_cut: check_local"""
         left = self.settle(alone=alone)
         if left:
             tally.fault(case, f"stuck in the queue: {left}\n{self.one.tail()}")
@@ -221,14 +239,14 @@ class World:
                             f"{self.one.tail()}")
             if torn:
                 tally.fault(case, f"half a message: {sent.name}")
-            if local > 1:
-                tally.twice += 1
-                tally.fault(case, f"{sent.name} is {local} times in the Maildir")
+            self.check_local(tally, case, sent, may_cut)
             tally.twice_remote += remote > 1 or notices > 1
             if sent.is_hung:
                 tally.fault(case, f"hangs: {sent.answer}\n{self.one.tail()}")
             if sent.is_permanent:
                 tally.fault(case, f"permanent failure for a passing trouble: {sent.answer}")
+        if self.place.damage():
+            tally.fault(case, self.place.damage())
         if left:  # the next case begins clean
             self.purge()
         self.forget()
