@@ -167,6 +167,9 @@ mail_write_header(const struct mail *mail)
     if (fd < 0)
         return false;
     bool ok = queue_file_write_header(fd, &mail->file);
+    /* The disk may begin now. No flush: should the power fail before the next one that
+     * somebody else asks for, recipients done in this pass get it once more. */
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     fd_close(fd);
     return ok;
 }

@@ -45,7 +45,8 @@ void mail_check_end(struct mail_check *check, stralloc *scratch, stralloc *bytes
 bool mail_write_done(struct mail *mail, uint32_t first, uint32_t count,
                      enum recipient_state state);
 
-/* Write the header with next try and tries. returns true, or false with errno */
+/* The end of a pass: write the header with next try and tries, and have it and what was
+ * marked as done on its way to the disk. returns true, or false with errno */
 bool mail_write_header(const struct mail *mail);
 
 /* Open the file for reading. returns the descriptor, or -1 with errno */

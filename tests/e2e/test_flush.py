@@ -1,4 +1,4 @@
-"""control/flush: how qmail-queued makes messages safe."""
+"""control/flush: how qmail-queued makes messages safe; and what qmail-send does for what it notes."""
 import subprocess
 from contextlib import contextmanager
 
@@ -16,10 +16,10 @@ def load(one):
 
 
 @contextmanager
-def traced(one, trace):
-    """Flushes by qmail-queued and its helpers go into the file `trace`."""
-    pids = [option for pid in one.processes("qmail-queued") for option in ("-p", str(pid))]
-    calls = "trace=fsync,fdatasync,syncfs,io_setup,io_submit"
+def traced(one, trace, program="qmail-queued", calls="fsync,fdatasync,syncfs,io_setup,io_submit"):
+    """These calls of a program and its helpers go into the file `trace`."""
+    pids = [option for pid in one.processes(program) for option in ("-p", str(pid))]
+    calls = f"trace={calls}"
     with subprocess.Popen(["strace", "-q", "-e", calls, "-o", trace, *pids], stderr=subprocess.PIPE,
                           text=True) as strace:
         wait_for(lambda: all(tracer_of(pid) == strace.pid for pid in pids[1::2]), "strace")
@@ -54,6 +54,23 @@ def test_a_lone_message_has_its_file_and_folder_flushed_at_the_same_time(make_in
     assert calls.count("io_submit(") == 1, calls
     assert calls.count("IOCB_CMD_FSYNC") == 2, calls
     assert "fsync(" not in calls and "syncfs" not in calls
+
+
+def test_what_a_pass_has_done_goes_to_the_disk_at_its_end(make_instance, tmp_path):
+    """Of a message that stays in the queue, who has got it is not only in memory until the kernel writes it
+    back: else, after a power cut, all of them would get it once more. Nobody waits for it."""
+    one = make_instance(start=False)
+    one.control("smtproutes", f":{one.ip}:1")
+    one.start()
+    trace = tmp_path / "trace"
+    with traced(one, trace, "qmail-send", "pwrite64,sync_file_range,fsync,fdatasync,syncfs"):
+        one.inject(b"Subject: x\n\nx\n", "carol@remote.example", f"alice@{one.host}", "bob@dead.example")
+        one.wait_mail("alice")
+        wait_for(lambda: "sync_file_range" in trace.read_text(), lambda: trace.read_text() + one.tail())
+    calls = trace.read_text()
+    assert "SYNC_FILE_RANGE_WRITE) = 0" in calls
+    assert calls.rindex("pwrite64") < calls.rindex("sync_file_range") and "fsync" not in calls
+    one.wait_log(": deferral: ")
 
 
 def test_a_word_without_meaning_is_not_guessed(make_instance):
