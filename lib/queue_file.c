@@ -110,26 +110,6 @@ status_of_errno(void)
     return errno == EBADMSG ? QUEUE_FILE_TORN : QUEUE_FILE_ERROR;
 }
 
-/* Scan digits of one fixed-width field. returns false when another byte is among them. */
-static bool
-scan_field(const char *text, size_t width, unsigned int base, uint64_t *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < width; i++) {
-        unsigned int digit;
-        if (text[i] >= '0' && text[i] <= '9')
-            digit = (unsigned int)(text[i] - '0');
-        else if (base == 16 && text[i] >= 'a' && text[i] <= 'f')
-            digit = (unsigned int)(text[i] - 'a') + 10;
-        else
-            return false;
-        if (*number > (UINT64_MAX - digit) / base)
-            return false;
-        *number = *number * base + digit;
-    }
-    return true;
-}
-
 struct footer {
     uint64_t message_len;
     uint64_t envelope_len;
@@ -144,9 +124,9 @@ parse_footer(const char *text, off_t size, struct footer *footer)
     if (memcmp(text, start, sizeof start - 1) != 0 ||
         text[QUEUE_FILE_FOOTER_LEN - 1] != '\n')
         return false;
-    if (!scan_field(field, 20, 10, &footer->message_len) ||
-        !scan_field(field + 21, 10, 10, &footer->envelope_len) ||
-        !scan_field(field + 32, 8, 16, &footer->crc) || field[20] != ' ' ||
+    if (!text_scan_digits(field, 20, 10, &footer->message_len) ||
+        !text_scan_digits(field + 21, 10, 10, &footer->envelope_len) ||
+        !text_scan_digits(field + 32, 8, 16, &footer->crc) || field[20] != ' ' ||
         field[31] != ' ' || strspn(field + 40, " ") != FILLER_LEN)
         return false;
     return footer->envelope_len >= QUEUE_FILE_HEADER_LEN &&
@@ -161,8 +141,9 @@ parse_header(const char *text, struct queue_header *header)
 {
     uint64_t tries, flags;
     if (text[0] != 'H' || text[QUEUE_FILE_HEADER_LEN - 1] != '\0' ||
-        !scan_field(text + 1, 20, 10, &header->next_try_s) ||
-        !scan_field(text + 22, 10, 10, &tries) || !scan_field(text + 33, 8, 16, &flags))
+        !text_scan_digits(text + 1, 20, 10, &header->next_try_s) ||
+        !text_scan_digits(text + 22, 10, 10, &tries) ||
+        !text_scan_digits(text + 33, 8, 16, &flags))
         return false;
     header->tries = tries > UINT32_MAX ? UINT32_MAX : (uint32_t)tries;
     header->flags = (uint32_t)flags;

@@ -69,6 +69,25 @@ text_append_safe(stralloc *out, const char *bytes, size_t len, bool no_blanks)
     return true;
 }
 
+bool
+text_scan_digits(const char *text, size_t width, unsigned int base, uint64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < width; i++) {
+        unsigned int digit;
+        if (text[i] >= '0' && text[i] <= '9')
+            digit = (unsigned int)(text[i] - '0');
+        else if (base == 16 && text[i] >= 'a' && text[i] <= 'f')
+            digit = (unsigned int)(text[i] - 'a') + 10;
+        else
+            return false;
+        if (*number > (UINT64_MAX - digit) / base)
+            return false;
+        *number = *number * base + digit;
+    }
+    return true;
+}
+
 void
 text_lower(char *bytes, size_t len)
 {

@@ -27,6 +27,11 @@ bool text_append_number_string(stralloc *out, uint64_t number);
  * (blanks too when no_blanks), as qmail-send has always written addresses. */
 bool text_append_safe(stralloc *out, const char *bytes, size_t len, bool no_blanks);
 
+/* Scan a number of just width digits. base  10, or 16 with small letters
+ * returns  false when another byte is among them, or it does not fit */
+bool text_scan_digits(const char *text, size_t width, unsigned int base,
+                      uint64_t *number);
+
 /* Turn ASCII capitals into small letters, in place; other bytes stay. */
 void text_lower(char *bytes, size_t len);
 

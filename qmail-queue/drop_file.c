@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
+
 static const char start[] = "pennypost drop 1 ";
 
 void
@@ -16,30 +18,18 @@ drop_file_format(char text[DROP_FILE_FOOTER_LEN], const struct drop_file *drop)
     text[DROP_FILE_FOOTER_LEN - 1] = '\n';
 }
 
-/* Scan width digits and the byte behind them. */
-static bool
-scan_field(const char **text, unsigned int width, uint64_t *number)
-{
-    *number = 0;
-    for (; width; width--, (*text)++) {
-        if (**text < '0' || **text > '9' || *number > UINT64_MAX / 10 - 1)
-            return false;
-        *number = *number * 10 + (uint64_t)(**text - '0');
-    }
-    return *(*text)++ == ' ';
-}
-
 bool
 drop_file_parse(struct drop_file *drop, const char text[DROP_FILE_FOOTER_LEN],
                 uint64_t size)
 {
-    const char *at = text + sizeof start - 1;
+    const char *field = text + sizeof start - 1;
     uint64_t pid;
 
     if (memcmp(text, start, sizeof start - 1) != 0 ||
         text[DROP_FILE_FOOTER_LEN - 1] != '\n' ||
-        !scan_field(&at, 20, &drop->message_len) ||
-        !scan_field(&at, 10, &drop->envelope_len) || !scan_field(&at, 10, &pid) ||
+        !text_scan_digits(field, 20, 10, &drop->message_len) || field[20] != ' ' ||
+        !text_scan_digits(field + 21, 10, 10, &drop->envelope_len) || field[31] != ' ' ||
+        !text_scan_digits(field + 32, 10, 10, &pid) || field[42] != ' ' ||
         pid > UINT32_MAX || size < DROP_FILE_FOOTER_LEN)
         return false;
     drop->pid = (uint32_t)pid;

@@ -53,6 +53,24 @@ appends_strings_with_their_nul(void **state)
 }
 
 static void
+scans_a_number_of_so_many_digits(void **state)
+{
+    (void)state;
+    uint64_t number;
+    assert_true(text_scan_digits("0042 7", 4, 10, &number));
+    assert_int_equal(number, 42);
+    assert_true(text_scan_digits("18446744073709551615", 20, 10, &number));
+    assert_true(number == UINT64_MAX);
+    assert_true(text_scan_digits("00c0ffee", 8, 16, &number));
+    assert_int_equal(number, 0xc0ffee);
+    assert_false(text_scan_digits("18446744073709551616", 20, 10, &number));
+    assert_false(text_scan_digits("0042 7", 5, 10, &number));
+    assert_false(text_scan_digits("-1", 2, 10, &number));
+    assert_false(text_scan_digits("0a", 2, 10, &number));
+    assert_false(text_scan_digits("0A", 2, 16, &number));
+}
+
+static void
 safe_text_has_only_printable_ascii(void **state)
 {
     (void)state;
@@ -97,6 +115,7 @@ main(void)
         cmocka_unit_test(copies_and_appends_with_a_nul_behind),
         cmocka_unit_test(appends_numbers_in_decimal),
         cmocka_unit_test(appends_strings_with_their_nul),
+        cmocka_unit_test(scans_a_number_of_so_many_digits),
         cmocka_unit_test(safe_text_has_only_printable_ascii),
         cmocka_unit_test(lowers_ascii_letters_only),
         cmocka_unit_test(writes_dates_in_utc),
