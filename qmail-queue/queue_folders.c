@@ -8,7 +8,7 @@
 
 #include <skalibs/djbunix.h>
 
-#include "durable.h"
+#include "parallel_fsync.h"
 #include "queue_file.h"
 
 /* Everybody may leave a file, nobody can list or remove another's. */
@@ -22,14 +22,13 @@ make(const char *path, mode_t mode)
     return errno == EEXIST;
 }
 
-static bool
-flush_folder(const char *path)
+bool
+queue_folders_flush(const char *path)
 {
-    struct durable durable = {0};
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool ok = durable_flush(&durable, &fd, 1);
+    bool ok = serial_fsync(&fd, 1);
     fd_close(fd);
     return ok;
 }
@@ -47,5 +46,5 @@ queue_folders_make(void)
         snprintf(path, sizeof path, "queue/mess/%u", i);
         ok = make(path, 0700);
     }
-    return ok && flush_folder("queue") && flush_folder("queue/mess");
+    return ok && queue_folders_flush("queue") && queue_folders_flush("queue/mess");
 }

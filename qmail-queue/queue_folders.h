@@ -9,4 +9,7 @@
  * returns  true, or false with errno */
 bool queue_folders_make(void);
 
+/* Have the entries of the folder path on the disk. returns  true, or false with errno */
+bool queue_folders_flush(const char *path);
+
 #endif

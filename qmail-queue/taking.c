@@ -1,7 +1,6 @@
 #include "taking.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <skalibs/types.h>
 
 #include "exitcode.h"
+#include "queue_folders.h"
 #include "report.h"
 
 enum { ID_ATTEMPTS = 1000 };
@@ -45,12 +45,9 @@ find(const char *path)
 }
 
 static bool
-flush_folder(const char *path)
+flush_and_log(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        fd_close(fd);
+    bool ok = queue_folders_flush(path);
     if (!ok)
         report_error("unable to flush", path);
     return ok;
@@ -127,15 +124,15 @@ taking_enter_queue(struct drop_take *take, struct taking *taking)
 {
     char path[QUEUE_FILE_PATH_MAX], folder[QUEUE_FILE_PATH_MAX];
 
-    if (!flush_folder("queue/drop"))
+    if (!flush_and_log("queue/drop"))
         return false;
     if (!find_place(take, taking, path) || rename(taking->path, path) < 0) {
         report_error("unable to move to queue/mess:", taking->path);
         return false;
     }
     snprintf(folder, sizeof folder, "queue/mess/%u", queue_file_folder(taking->id));
-    bool ok = flush_folder(folder); /* if not, it is in the queue all the same */
-    fd_close(taking->fd);           /* unlocked: now it may be delivered */
+    bool ok = flush_and_log(folder); /* if not, it is in the queue all the same */
+    fd_close(taking->fd);            /* unlocked: now it may be delivered */
     taking->fd = -1;
     announce(take, taking->id);
     return ok;
