@@ -46,11 +46,10 @@
 #include "server.h"
 #include "source.h"
 #include "taking.h"
+#include "verify.h"
 
-enum {
-    NAME_MAX_BYTES = 200, /* of a file in queue/drop; an id and a dot come before it */
-    ENVELOPE_KEEP = 1024 * 1024, /* memory that is not given back between files */
-};
+/* Of a file in queue/drop: an id and a dot come before it. */
+enum { NAME_MAX_BYTES = 200 };
 
 enum fate {
     FATE_TAKEN,
@@ -246,9 +245,7 @@ resume(struct drop_take *take, struct taking *taking, const char *name)
         report_error("unable to open", taking->path);
         return;
     }
-    enum queue_file_status status = queue_file_read(taking->fd, &take->file, true);
-    if (take->file.envelope.a > ENVELOPE_KEEP)
-        stralloc_free(&take->file.envelope);
+    enum queue_file_status status = verify_queue_file(taking->fd, &take->file);
     if (status == QUEUE_FILE_TORN)
         (void)aside_move(taking->path, "drop-", name);
     else if (status == QUEUE_FILE_ERROR || fsync(taking->fd) < 0 ||

@@ -21,11 +21,9 @@
 #include "next_entry.h"
 #include "queue_file.h"
 #include "report.h"
+#include "verify.h"
 
-enum {
-    ROUND_MS = 30 * 1000,        /* between two looks into queue/drop */
-    ENVELOPE_KEEP = 1024 * 1024, /* memory that is not given back between files */
-};
+enum { ROUND_MS = 30 * 1000 /* between two looks into queue/drop */ };
 
 /* ---- verify what a crash may have torn */
 
@@ -35,7 +33,7 @@ static void
 judge_torn(struct queue_file *file, int fd, const char *path, const char *name)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-        queue_file_read(fd, file, true) == QUEUE_FILE_TORN)
+        verify_queue_file(fd, file) == QUEUE_FILE_TORN)
         (void)aside_move(path, "", name);
 }
 
@@ -48,14 +46,12 @@ verify(struct queue_file *file, const char *path, const char *name)
             report_error("unable to open", path);
         return;
     }
-    enum queue_file_status status = queue_file_read(fd, file, true);
+    enum queue_file_status status = verify_queue_file(fd, file);
     if (status == QUEUE_FILE_ERROR)
         report_error("unable to read", path);
     else if (status == QUEUE_FILE_TORN)
         judge_torn(file, fd, path, name);
     fd_close(fd);
-    if (file->envelope.a > ENVELOPE_KEEP)
-        stralloc_free(&file->envelope);
 }
 
 static void
