@@ -26,7 +26,7 @@ PARTS = {"kill": syscalls.kill, "fail": syscalls.fail, "power": power.power, "cu
          "torn": torn.torn, "twice": twice.twice, "abuse": abuse.abuse}
 # What may stand behind PART:
 NAMES = {"kill": list(syscalls.CHAIN), "fail": list(syscalls.CHAIN),
-         "power": list(power.FOLDERS), "abuse": [*abuse.CASES, *abuse.HOMES]}
+         "power": [*power.FOLDERS, "syncfs"], "abuse": [*abuse.CASES, *abuse.HOMES]}
 
 
 def report(name, tallies):

@@ -12,7 +12,7 @@ from loop_disk import EXT4_AT_ONCE, LoopDisk
 from smtp_client import Load
 from world import Tally, World
 
-CLIENTS = 6
+CLIENTS = 48  # so many that more than 20 messages share a flush, which is a syncfs then
 SIZES = (100, 3000, 60_000)
 SIZE_MB = {"ext4": 128, "xfs": 320}
 # How soon the file system writes without being told to, and in which order.

@@ -10,6 +10,7 @@ STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 CALLS = ("openat,open,creat,write,writev,pwrite64,pwritev,ftruncate,truncate,rename,renameat,renameat2,"
          "link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,sync,io_submit,io_getevents,io_destroy,sendto,"
          "sendmsg,sendfile,copy_file_range,execve")
+NEAR = 30  # changes and flushes
 
 
 def plain(text):
@@ -95,6 +96,7 @@ class Journal:
         self.names = dict(self.before)  # path: File, as of now in the trace
         self.nameless = {}  # (pid, descriptor): File, made with O_TMPFILE
         self.changes, self.flushes, self.answers = [], [], {}
+        self.together = []  # (begin, end, path) of each syncfs
         self.requested = {}  # pid: ([(begin, path)], [answer]): fsyncs of which not all have ended
         calls, self.exits = read_calls(lines)
         self.programs = {}
@@ -111,6 +113,15 @@ class Journal:
         at = [change.end for change in self.changes
               if any(f"{folder}/" in f"{directory}/" for directory in change.directories)]
         return [end for end in self.ends if at and at[0] <= end <= at[-1]]
+
+    def ends_by_syncfs(self, folder):
+        """The cuts around each syncfs for files below a folder."""
+        near = []
+        for begin, end, path in self.together:
+            if folder in path:
+                near += [each for each in self.ends if each < begin][-NEAR:]
+                near += [each for each in self.ends if each >= end][:NEAR]
+        return near
 
     def is_ours(self, path):
         return any(path.startswith(f + "/") or path == f for f in self.folders) and "(deleted)" not in path
@@ -265,6 +276,7 @@ class Journal:
     def on_syncfs(self, call):
         if self.is_ours(call.descriptor()):
             self.flushes.append((call.begin, call.end, lambda change: True))
+            self.together.append((call.begin, call.end, call.descriptor()))
 
     # -- acknowledgements ---------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Numbered messages to every kind of recipient, for the power cuts: did each arrive, or a notice come back?
 
-alice, bob: Maildirs, exactly once. far: at another server; late: at one that refuses for now; nobody: no such
-user, the sender has a Maildir and gets a notice. These three at least once: a cut may repeat them.
+alice, bob: Maildirs, exactly once; a burst goes to alice alone. far: at another server; late: at one that
+refuses for now; nobody: no such user, the sender has a Maildir and gets a notice. These three at least once:
+a cut may repeat them.
 """
 import itertools
 import re
@@ -67,14 +68,16 @@ class Letters:
     def answer_late(self, _):
         return b"451 4.3.0 later" if self.is_refusing else b"250 2.1.5 ok"
 
-    def new(self, size=300):
-        """returns name, text, recipients"""
-        name = f"p{next(self.numbers)}"
+    def new(self, size=300, kind="p"):
+        """kind: "b" in a burst. returns name, text, recipients"""
+        name = f"{kind}{next(self.numbers)}"
         text = f"Subject: n{name}n\n\n" + f"{name} line\n" * (size // (len(name) + 6) + 1) + f"end {name}\n"
         return name, text, self.recipients(name)
 
     @staticmethod
     def recipients(name):
+        if name[0] == "b":
+            return [f"{BOXES[0]}@me.example"]
         return [*(f"{user}@me.example" for user in BOXES), *MORE[int(name[1:]) % len(MORE)]]
 
     def boxes(self):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 
+from gather import BURST, deliver_at_once, expects_syncfs
 from instance import run, wait_for
 from journal import CALLS, Journal
 from letters import LATE, SENDER, Letters, name_of
@@ -16,6 +17,7 @@ from world import MOST, Tally, World
 MODES = ("none", "journal", "wild", "wild", "all")
 TAKING_MODES = ("none", "wild", "wild")  # a sample of its own: while messages are taken in from queue/drop
 PARTS = ("mess", "drop", "taking", "bad")
+BURST_FOLDERS = ("/queue/mess/", "/Maildir/tmp/")  # of what syncfs is called for
 FOLDERS = {"mess": "/queue/mess", "drop": "/queue/drop", "taking": "/queue/taking", "new": "/Maildir/new"}
 SIZES = (300, 3000, 60_000, 300)
 MESSAGES = 17
@@ -74,6 +76,7 @@ class Lab:
                 thread.start()
             for thread in threads:
                 thread.join()
+            deliver_at_once(self.one, [threading.Thread(target=self.one_of_burst) for _ in range(BURST)])
             self.wait_tried()
             self.letters.is_refusing = False
             self.settle()
@@ -126,6 +129,11 @@ class Lab:
                 size = HUGE if count == 3 and i == 1 else SIZES[i]
                 _, text, recipients = self.letters.new(size)
                 smtp.sendmail(SENDER, recipients, text)
+
+    def one_of_burst(self):
+        with smtplib.SMTP(self.one.ip, self.one.port, "client.example", timeout=60) as smtp:
+            _, text, recipients = self.letters.new(kind="b")
+            smtp.sendmail(SENDER, recipients, text)
 
     # -- a state ----------------------------------------------------------------------------
 
@@ -199,8 +207,13 @@ def all_cases(journal, names=None):
     """Every moment at which the disk may have changed, in every way. names: while these folders did"""
     cuts = journal.ends
     if names:
-        cuts = sorted({end for name in names for end in journal.ends_at(FOLDERS[name])})
+        cuts = sorted({end for name in names for end in (
+            journal.ends_at(FOLDERS[name]) if name in FOLDERS else around_syncfs(journal))})
     return [(cut, mode) for cut in cuts for mode in MODES]
+
+
+def around_syncfs(journal):
+    return [end for folder in BURST_FOLDERS for end in journal.ends_by_syncfs(folder)]
 
 
 def some(cases, most, chance):
@@ -209,11 +222,12 @@ def some(cases, most, chance):
 
 
 def few_cases(journal, chance):
-    """A few of them, over the run and while messages are taken in from queue/drop."""
+    """A few of them, over the run, while messages are taken in from queue/drop, and around a syncfs."""
     cuts = journal.ends
     taking = [(cut, mode) for cut in journal.ends_at("/queue/taking") for mode in TAKING_MODES]
+    burst = [(cut, "none") for cut in around_syncfs(journal)]
     return [(cuts[int((i + chance.random()) * len(cuts) / 5)], MODES[i % len(MODES)]) for i in range(5)] + \
-        chance.sample(taking, min(3, len(taking)))
+        some(taking, 3, chance) + some(burst, 2, chance)
 
 
 def try_cases(lab, tally, recording, cases, chance):
@@ -248,9 +262,14 @@ def power(programs, is_short, names=None):
         if MOST:
             cases = some(cases, MOST, chance)
         print(f"  recorded: {len(journal.changes)} changes, {len(journal.flushes)} flushes, "
+              f"{len(journal.together)} of them by syncfs, "
               f"{len(accepted)} messages accepted; {len(cases)} states", flush=True)
-        if len(accepted) < MESSAGES:
-            tallies[0].fault("the run", f"only {len(accepted)} of {MESSAGES} messages are in the trace")
+        sent = MESSAGES + BURST
+        if len(accepted) < sent:
+            tallies[0].fault("the run", f"only {len(accepted)} of {sent} messages are in the trace")
+        for folder in BURST_FOLDERS if expects_syncfs(lab.one.home) else ():
+            if not journal.ends_by_syncfs(folder):
+                tallies[0].fault("the run", f"no flush by syncfs of what is in {folder}")
         lab.one.start()
         try_cases(lab, tallies[0], recording, cases, chance)
         try_recoveries(lab, tallies[1], recording, is_short, chance)

@@ -12,8 +12,9 @@ from pathlib import Path
 from boxes import PLACES
 from dns_server import Dns
 from faults import KILL, NEVER_FAIL, failures, kills
+from gather import BURST, GATHER, deliver_at_once, expects_syncfs, send_at_once
 from homes import Homes
-from instance import PATIENCE, run
+from instance import PATIENCE, comes_true, run
 from smtp_peer import Peer
 from tracing import Trap, calls, ordinals
 from world import MOST, Tally
@@ -35,7 +36,6 @@ CHAIN = {
 VARIANTS = ("down", "large", "busy", "dns", *PLACES)
 SMALL = 300  # bytes of a message
 SIZES = {"large": 1_500_000, "mbox": 150_000}  # the latter is written in three parts
-BUSY = 8  # messages at a time
 SHARE = 12  # cases that a home takes at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
 ENOUGH, ENOUGH_BUSY = 0.9, 0.5  # of the cases must take effect; how often many flush together varies
@@ -87,15 +87,23 @@ class Series:
             self.world.doqueue("qmail-send")
 
     def new(self, bounce=False):
-        return self.world.new(SIZES.get(self.variant, SMALL), bounce=bounce)
+        is_local = self.variant == "busy" and not self.service
+        return self.world.new(SIZES.get(self.variant, SMALL), bounce=bounce, remote=not is_local)
 
     def send(self):
         """returns the messages: one, or several that were sent at the same time"""
-        messages = [self.new() for _ in range(BUSY if self.variant == "busy" else 1)]
+        is_busy = self.variant == "busy"
+        messages = [self.new() for _ in range(BURST if is_busy else 1)]
         way = self.world.by_queue if self.name == "qmail-queue" else self.world.by_smtp
         threads = [threading.Thread(target=way, args=(sent,)) for sent in messages]
-        for thread in threads:
-            thread.start()
+        if not is_busy:
+            threads[0].start()
+        elif self.service:
+            # first the notice of the one that has waited: if its flush fails, it comes 10 seconds later
+            comes_true(lambda: self.trap.has_struck() or not self.world.left(), GATHER)
+            send_at_once(self.one, threads)
+        else:
+            deliver_at_once(self.one, threads)
         for thread in threads:
             thread.join()
         return messages
@@ -143,6 +151,9 @@ class Series:
             listed += [Call(name, nth, child, first) for name, nth in ordinals(names)]
         if self.variant == "busy" and self.service:
             listed = [call for call in listed if call.child == 1]  # the flusher
+        if self.variant == "busy" and expects_syncfs(self.one.home) and \
+                not any(call.name == "syncfs" for call in listed):
+            self.tally.fault("undisturbed", "no flush by syncfs")
         return listed
 
     def case(self, call, what, alone=False):

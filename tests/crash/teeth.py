@@ -27,6 +27,10 @@ MUTATIONS = {
         "the same, on a device that is cut off", "lib/durable.c",
         "    if (!count)\n        return true;\n", "    if (count < SIZE_MAX)\n        return true;\n",
         "--short cut", 0),
+    "syncfs": Mutation(
+        "the flush of more than 20 files and folders, but for the first 20", "lib/durable.c",
+        "result = syncfs(fd);", "result = fd < 0 ? -1 : 0;",
+        "power:mess", 60),
     "queued-names": Mutation(
         "qmail-queued flushes files, not names", "qmail-queue/batch.c",
         "collection.files + collection.folders);", "collection.files);",
