@@ -15,6 +15,7 @@ from instance import comes_true
 from processes import tracer_of
 
 SCRIPT = """#!/bin/sh
+set -f
 if [ -e {armed}/{name} ] && /bin/mv {armed}/{name} {armed}/{name}.now 2>/dev/null; then
   read -r options <{armed}/{name}.now
   exec /usr/bin/strace -D -b execve -o {armed}/{name}.trace $options {real} "$@"
@@ -22,6 +23,8 @@ fi
 exec {real} "$@"
 """
 FORKS = ("fork", "vfork", "clone", "clone3")
+# To strace: not every machine has all of these.
+FORK_CALLS = ",".join(f"?{name}" for name in FORKS)
 
 
 class Trap:
@@ -70,7 +73,7 @@ class Trap:
     def arm_child(self, nth, first, options):
         """The nth process that the next process of this name forks runs under strace with these options.
         first: the first call of all those children; there `strace -f` stops each."""
-        self.arm(f"-f -I 2 -e trace={first},{','.join(FORKS)} -e inject={first}:signal=SIGSTOP:when=1")
+        self.arm(f"-f -I 2 -e trace={first},{FORK_CALLS} -e inject={first}:signal=SIGSTOP:when=1")
         self.aim = options
         self.hunt = Hunt(self, nth, options)
 
