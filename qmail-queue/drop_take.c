@@ -101,8 +101,13 @@ write_taking(struct drop_take *take, const struct taking *taking, int source, ui
         entry_begin(&entry, &origin, drop->message_len, drop->envelope_len);
     if (code != QUEUE_OK)
         return fate_of(code);
-    if (source_judge(source, len, take->mount) == SOURCE_REFUSED)
+    if (source_judge(source, len, take->mount) == SOURCE_REFUSED) {
+        /* as long as a foreign file system is mounted there; or it has become shorter,
+         * and is no message in the next round */
+        report_file("unable to take in, not all there or on no local disk:",
+                    taking->drop_path);
         return FATE_SKIPPED;
+    }
     if (!copier_has_room(taking->fd, len, false)) {
         errno = ENOSPC;
         report_error("unable to take in", taking->drop_path);

@@ -217,6 +217,27 @@ def test_a_file_that_cannot_be_opened_for_a_moment_stays(new_queue):
     assert len(new_queue.files()) == 2
 
 
+def test_what_lies_on_no_local_disk_waits_and_is_logged(new_queue):
+    """A file system that could block is mounted on queue/drop: its messages stay, each round says so; once they
+    lie on the disk they are taken in."""
+    new_queue.start()
+    new_queue.works()
+    drop = new_queue.home / "queue/drop"
+    new_queue.mount_on(drop, "ramfs", "mode=1733")  # stands for a network file system: it is no tmpfs
+    os.chown(drop, OWNER, OWNER)
+    file = put(new_queue, "drop/one")
+    new_queue.process.send_signal(signal.SIGALRM)
+    wait_for(lambda: "unable to take in, not all there or on no local disk: queue/drop/one" in new_queue.log(),
+             f"a line in the log\n{new_queue.log()}")
+    assert file.exists() and not new_queue.files("bad") and len(new_queue.files()) == 1
+    subprocess.run(["umount", str(drop)], check=True)
+    new_queue.mounted.remove(str(drop))
+    put(new_queue, "drop/one")
+    new_queue.process.send_signal(signal.SIGALRM)
+    wait_taken(new_queue)
+    assert len(new_queue.files()) == 2
+
+
 def test_a_helper_whose_word_cannot_be_read_at_once_is_heard(new_queue):
     """The helper asks for an id, and waits: a read that fails for a moment is repeated."""
     new_queue.start()
