@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/file.h>
@@ -48,8 +49,10 @@
 #include "taking.h"
 #include "verify.h"
 
-/* Of a file in queue/drop: an id and a dot come before it. */
-enum { NAME_MAX_BYTES = 200 };
+enum {
+    NAME_MAX_BYTES = 200, /* of a file in queue/drop; an id and a dot come before it */
+    DRAFT_MAX_S = 36 * 60 * 60, /* qmail-queue gives up after 24 hours */
+};
 
 enum fate {
     FATE_TAKEN,
@@ -218,6 +221,25 @@ visit(struct drop_take *take, const char *name)
     return fate != FATE_LATER;
 }
 
+/* A hidden name: a file that is being written, or whose writer was killed. Should the
+ * clock have leapt and somebody be writing it still, then he cannot rename it any more,
+ * and his sender hears of the failure: nothing is lost that was accepted. */
+static void
+visit_draft(const char *name)
+{
+    char path[TAKING_PATH_MAX];
+    struct stat status;
+
+    snprintf(path, sizeof path, "queue/drop/%s", name);
+    if (lstat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
+        status.st_mtime >= time(NULL) - DRAFT_MAX_S)
+        return;
+    if (unlink(path) == 0)
+        report_file("removed a message that was never completed:", path);
+    else if (errno != ENOENT)
+        report_error("unable to remove", path);
+}
+
 static void
 visit_drop(struct drop_take *take)
 {
@@ -228,11 +250,14 @@ visit_drop(struct drop_take *take)
         report_error("unable to open", "queue/drop");
         return;
     }
-    /* names with a dot are being written; a directory is somebody's joke */
-    while ((found = next_entry(directory)))
-        if (found->d_name[0] != '.' && found->d_type != DT_DIR &&
-            !visit(take, found->d_name))
+    while ((found = next_entry(directory))) {
+        if (found->d_type == DT_DIR)
+            continue; /* somebody's joke */
+        if (found->d_name[0] == '.')
+            visit_draft(found->d_name);
+        else if (!visit(take, found->d_name))
             break;
+    }
     if (!found && errno)
         report_error("unable to read", "queue/drop");
     closedir(directory);

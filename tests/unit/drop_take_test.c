@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <skalibs/types.h>
@@ -286,6 +288,42 @@ a_name_that_would_become_too_long_is_set_aside(void **state)
     assert_queued("");
 }
 
+/* Such a file, last written to so many hours ago. */
+static void
+age(const char *path, time_t hours)
+{
+    const struct timespec old = {.tv_sec = time(NULL) - hours * 3600};
+    const struct timespec times[] = {old, old};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void
+what_a_killed_writer_left_is_removed_some_day(void **state)
+{
+    (void)state;
+    static const char *const old[] = {"queue/drop/.empty", "queue/drop/.half"};
+    put(old[0], "", 0);
+    put(old[1], bytes, 5);
+    put("queue/drop/.young", bytes, 5);
+    assert_int_equal(mkdir("queue/drop/.folder", 0700), 0);
+    assert_int_equal(symlink("elsewhere", "queue/drop/.link"), 0);
+    put_drop("queue/drop/message"); /* however old it is */
+    age("queue/drop/.young", 35);
+    age("queue/drop/.folder", 37);
+    age("queue/drop/.link", 37);
+    age("queue/drop/message", 37);
+    drop_take_round(&take);
+    assert_true(is_there(old[0]) && is_there(old[1]));
+    age(old[0], 37);
+    age(old[1], 37);
+    drop_take_round(&take);
+    assert_true(!is_there(old[0]) && !is_there(old[1]));
+    assert_true(is_there("queue/drop/.young") && is_there("queue/drop/.folder"));
+    assert_int_equal(unlink("queue/drop/.link"), 0);
+    assert_int_equal(count_queued(), 1);
+    assert_queued("1000001\n");
+}
+
 static void
 the_second_waits_for_the_first(void **state)
 {
@@ -330,6 +368,8 @@ main(void)
         cmocka_unit_test_setup_teardown(what_cannot_be_flushed_waits, begin, end),
         cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, begin, end),
         cmocka_unit_test_setup_teardown(a_name_that_would_become_too_long_is_set_aside,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(what_a_killed_writer_left_is_removed_some_day,
                                         begin, end),
         cmocka_unit_test_setup_teardown(the_second_waits_for_the_first, begin, end),
     };
