@@ -38,7 +38,7 @@ SMALL = 300  # bytes of a message
 SIZES = {"large": 1_500_000, "mbox": 150_000}  # the latter is written in three parts
 SHARE = 12  # cases that a home takes at a time
 IDLE = 2.5  # seconds after which a delivery process without work has ended, and told its spawner
-ENOUGH, ENOUGH_BUSY = 0.9, 0.5  # of the cases must take effect; how often many flush together varies
+ENOUGH = 0.9  # of the cases must take effect
 RECORDED = {}  # name: its calls, which serve both parts
 
 # child: 0 the program itself, else which of the processes that it forks; first: where those begin
@@ -320,8 +320,7 @@ def choose(listed, ways, is_short, most):
 def judge(tallies):
     """Too many cases that did not reach their call say nothing."""
     cases, hit = sum(t.cases for t in tallies), sum(t.hit for t in tallies)
-    enough = ENOUGH_BUSY if tallies[-1].name.endswith("-busy") else ENOUGH
-    if hit < enough * cases:
+    if hit < ENOUGH * cases:
         tallies[-1].fault("all cases", f"only {hit} of {cases} took effect")
 
 
