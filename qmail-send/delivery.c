@@ -6,6 +6,7 @@
 
 #include <skalibs/types.h>
 
+#include "bounce.h"
 #include "job.h"
 #include "mail_file.h"
 #include "pass.h"

@@ -7,7 +7,7 @@
 
 #include <skalibs/stralloc.h>
 
-#include "bounce.h"
+#include "bounce_desk.h"
 #include "config.h"
 #include "destination.h"
 #include "event_log.h"

@@ -263,6 +263,8 @@ work_all_due(struct send *send)
     schedule_all_due(&send->due, 0);
     scan_all_due(send);
     pass_all_due(send);
+    send->bounces.retry_s = 0;
+    send->bounces.unreadable_s = 0;
     send->wanted_number = send->next_number;
     for (size_t i = 0; i < send->destinations.size; i++) {
         struct destination *each = send->destinations.buckets[i];

@@ -273,6 +273,29 @@ def test_no_bounce_of_a_message_that_somebody_removed(alone):
     alone.wait_log(f"end msg {path.name}")
 
 
+def test_a_message_that_cannot_be_read_keeps_no_other_notice_waiting(alone):
+    """The log says what is the matter with it; other bounces go on; at the next try it is told, too."""
+    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
+    alone.start()
+    home = alone.users["bob"][2]
+    alone.inject(message("fails"), "alice@me.example", "bob@me.example")
+    alone.wait_for((home / "started").exists, "the program")
+    path, = alone.queue_files()
+    whole = path.read_bytes()
+    path.write_bytes(b"")  # stands for a bad disk
+    (home / "go").touch()
+    trouble = f"warning: trouble injecting the bounce of msg {path.name}, will try again later: "
+    alone.wait_log(trouble + "unable to read the message: ")
+    alone.inject(message("other"), "alice@me.example", "nobody-x@me.example")
+    (bounce,) = alone.wait_mail("alice")
+    assert b"<nobody-x@me.example>:" in bounce
+    assert sum(trouble in line for line in alone.log()) == 1
+    path.write_bytes(whole)
+    alone.doqueue()
+    assert any(b"<bob@me.example>:" in bounce for bounce in alone.wait_mail("alice", 2))
+    alone.wait_empty()
+
+
 def test_a_route_changed_by_hup_holds_for_what_waits_in_memory(alone, sink):
     """A message that waits for a slot goes where control/ says when its turn comes."""
     alone.control("concurrencyremote", "0")
