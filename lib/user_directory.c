@@ -225,8 +225,12 @@ user_directory_find(struct user_directory *directory, const char *local,
     enum user_status status = user_directory_ask(directory, local, user);
     while (status == USER_WAIT) {
         struct pollfd entry = {.fd = directory->helper_socket, .events = POLLIN};
-        if (poll(&entry, 1, POLL_MS) < 0 && errno != EINTR)
+        if (poll(&entry, 1, POLL_MS) < 0 && errno != EINTR) {
+            int saved = errno;
+            user_directory_free(directory); /* or the next one gets this one's answer */
+            errno = saved;
             return USER_ERROR;
+        }
         status = user_directory_collect(directory, user);
     }
     return status;

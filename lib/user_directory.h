@@ -42,11 +42,13 @@ struct user_directory {
 void user_directory_init(struct user_directory *directory);
 void user_directory_free(struct user_directory *directory);
 
-/* Look up local (the part before '@', in the case it came in), and wait for the answer.
+/* Look up local (the part before '@', in the case it came in), and wait for the answer:
+ * for a program without an event loop; none asks in this way yet.
  * user     replaced when USER_FOUND
- * returns  USER_FOUND, or USER_ERROR (EPROTO: users/cdb is damaged; EIO, ETIMEDOUT: the
- *          helper); within some USER_DIRECTORY_ANSWER_S seconds
- * Not while questions of user_directory_ask are unanswered. */
+ * returns  USER_FOUND, or USER_ERROR with errno, among others EPROTO: users/cdb or an
+ *          answer is damaged; EIO, ETIMEDOUT: the helper, which has
+ *          USER_DIRECTORY_ANSWER_S seconds
+ * Not while questions of user_directory_ask are unanswered; itself it leaves none. */
 enum user_status user_directory_find(struct user_directory *directory, const char *local,
                                      struct user *user);
 

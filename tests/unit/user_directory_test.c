@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 
 #include "handoff.h"
 #include "testing.h"
@@ -10,6 +11,19 @@
 
 /* These run as root, whose answers are not bent to one user. The helper is this program
  * itself, copied to bin/qmail-getpw of a temporary home. */
+
+static bool is_poll_broken;
+
+int
+poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    const struct timespec limit = {.tv_sec = timeout_ms / 1000,
+                                   .tv_nsec = timeout_ms % 1000 * 1000000};
+    if (!is_poll_broken)
+        return ppoll(fds, count, timeout_ms < 0 ? NULL : &limit, NULL);
+    errno = ENOMEM;
+    return -1;
+}
 
 static int
 set_up(void **state)
@@ -130,6 +144,22 @@ a_helper_that_dies_is_started_again_and_asked_again(void **state)
 }
 
 static void
+an_answer_that_nobody_waited_for_is_not_taken_for_another(void **state)
+{
+    struct user user = {0};
+    struct user_directory *directory = *state;
+    if (!*state)
+        skip();
+    is_poll_broken = true;
+    assert_int_equal(user_directory_find(directory, "first", &user), USER_ERROR);
+    assert_int_equal(errno, ENOMEM);
+    is_poll_broken = false;
+    assert_int_equal(uid_of(directory, "second", &user), 8001);
+    assert_string_equal(user.ext, "second");
+    user_free(&user);
+}
+
+static void
 a_question_for_which_there_was_no_room_is_asked_later(void **state)
 {
     struct user user = {0};
@@ -230,6 +260,8 @@ main(int argc, char **argv)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_helper_that_dies_is_started_again_and_asked_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_answer_that_nobody_waited_for_is_not_taken_for_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_question_for_which_there_was_no_room_is_asked_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
