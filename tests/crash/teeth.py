@@ -43,7 +43,7 @@ MUTATIONS = {
         "power:taking", 60),
     "drop": Mutation(
         "qmail-queue does not wait for the name in queue/drop", "qmail-queue/drop_leave.c",
-        "if (syncfs(draft->fd) == 0)", "if (draft->fd >= 0)",
+        "if (fsync(draft->fd) == 0 && syncfs(draft->fd) == 0)", "if (draft->fd >= 0)",
         "power:drop", 60),
     "maildir-data": Mutation(
         "qmail-local does not flush a message before its rename into new/", "qmail-local/maildir_batch.c",
