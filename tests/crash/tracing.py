@@ -12,7 +12,7 @@ import threading
 import time
 
 from instance import comes_true
-from processes import tracer_of
+from processes import children_of, fields_of, tracer_of
 
 SCRIPT = """#!/bin/sh
 set -f
@@ -23,6 +23,7 @@ fi
 exec {real} "$@"
 """
 FORKS = ("fork", "vfork", "clone", "clone3")
+LATE = 1  # second after which nobody is stopped any more
 # To strace: not every machine has all of these.
 FORK_CALLS = ",".join(f"?{name}" for name in FORKS)
 
@@ -140,6 +141,7 @@ class Hunt(threading.Thread):
                     continue
                 if len(children) >= self.nth and pid == children[self.nth - 1]:
                     self.hand_over(pid)
+                    self.release_late(main_process(text))
                     return
                 if pid in children or pid == main_process(text):  # that may make such a call, too
                     self.release(pid)
@@ -165,6 +167,17 @@ class Hunt(threading.Thread):
             time.sleep(0.002)
         for child in {pid, *stopped(self.trap.main_trace()), *forks(self.trap.main_trace())}:
             self.release(child)
+
+    def release_late(self, main):
+        """The strace that let go of all may have stopped one more just then, and its trace does not say so.
+        That one would hold all our locks for ever."""
+        deadline, known = time.monotonic() + LATE, set()
+        while not self.is_over and time.monotonic() < deadline:
+            known.update(children_of(main))
+            for pid in known:
+                if fields_of(pid, "status", "State")[0] == "T":
+                    self.release(pid)
+            time.sleep(0.01)
 
     def end(self):
         self.is_over = True
