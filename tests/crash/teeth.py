@@ -21,11 +21,11 @@ Mutation = namedtuple("Mutation", "step file old new part most")
 MUTATIONS = {
     "flush": Mutation(
         "every flush", "lib/durable.c",
-        "    if (!count)\n        return true;\n", "    if (count < SIZE_MAX)\n        return true;\n",
+        "    if (!count)\n        return true;\n", "    if (count < 1000000)\n        return true;\n",
         "power", 8),
     "cut": Mutation(
         "the same, on a device that is cut off", "lib/durable.c",
-        "    if (!count)\n        return true;\n", "    if (count < SIZE_MAX)\n        return true;\n",
+        "    if (!count)\n        return true;\n", "    if (count < 1000000)\n        return true;\n",
         "--short cut", 0),
     "syncfs": Mutation(
         "the flush of more than 20 files and folders, but for the first 20", "lib/durable.c",
