@@ -242,15 +242,21 @@ def test_a_lost_spawner_restarts_all(alone):
     alone.wait_mail("alice")
 
 
-def test_a_failure_is_told_even_if_the_queue_was_away(alone):
-    """While qmail-queued is down a bounce waits, and its message stays; then it is sent."""
+def start_failing(alone):
+    """Start, and a delivery to bob that fails for good when the file that is returned is there."""
     alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
     alone.start()
     home = alone.users["bob"][2]
     alone.inject(message("fails"), "alice@me.example", "bob@me.example")
     alone.wait_for((home / "started").exists, "the program")
+    return home / "go"
+
+
+def test_a_failure_is_told_even_if_the_queue_was_away(alone):
+    """While qmail-queued is down a bounce waits, and its message stays; then it is sent."""
+    go = start_failing(alone)
     alone.run("s6-svc", "-wD", "-d", alone.home / "service/qmail-queued")
-    (home / "go").touch()
+    go.touch()
     alone.wait_log("warning: trouble injecting the bounce")
     assert len(alone.queue_files()) == 1
     alone.run("s6-svc", "-u", alone.home / "service/qmail-queued")
@@ -261,29 +267,21 @@ def test_a_failure_is_told_even_if_the_queue_was_away(alone):
 
 def test_no_bounce_of_a_message_that_somebody_removed(alone):
     """Nothing can be copied into it: it would be tried for ever, and keep all others waiting each time."""
-    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
-    alone.start()
-    home = alone.users["bob"][2]
-    alone.inject(message("fails"), "alice@me.example", "bob@me.example")
-    alone.wait_for((home / "started").exists, "the program")
+    go = start_failing(alone)
     path, = alone.queue_files()
     path.unlink()
-    (home / "go").touch()
+    go.touch()
     alone.wait_log(f"warning: somebody removed msg {path.name}")
     alone.wait_log(f"end msg {path.name}")
 
 
 def test_a_message_that_cannot_be_read_keeps_no_other_notice_waiting(alone):
     """The log says what is the matter with it; other bounces go on; at the next try it is told, too."""
-    alone.dot_qmail("bob", "|touch started; while test ! -e go; do sleep 0.1; done; exit 100")
-    alone.start()
-    home = alone.users["bob"][2]
-    alone.inject(message("fails"), "alice@me.example", "bob@me.example")
-    alone.wait_for((home / "started").exists, "the program")
+    go = start_failing(alone)
     path, = alone.queue_files()
     whole = path.read_bytes()
     path.write_bytes(b"")  # stands for a bad disk
-    (home / "go").touch()
+    go.touch()
     trouble = f"warning: trouble injecting the bounce of msg {path.name}, will try again later: "
     alone.wait_log(trouble + "unable to read the message: ")
     alone.inject(message("other"), "alice@me.example", "nobody-x@me.example")
