@@ -1,4 +1,5 @@
 """control/flush: how qmail-queued makes messages safe; and what qmail-send does for what it notes."""
+import re
 import subprocess
 from contextlib import contextmanager
 
@@ -49,8 +50,9 @@ def test_a_lone_message_has_its_file_and_folder_flushed_at_the_same_time(make_in
         one.inject(b"Subject: alone\n\nx\n", "carol@remote.example", f"alice@{one.host}")
         one.wait_mail("alice")
     calls = trace.read_text()
-    if " = -1" in calls:
+    if re.search(r"io_setup\(.*\) = -1 (ENOSYS|EPERM|EAGAIN)", calls):  # any other failure is ours
         pytest.skip("no asynchronous requests here: a sandbox, or /proc/sys/fs/aio-max-nr")
+    assert " = -1" not in calls, calls
     assert calls.count("io_submit(") == 1, calls
     assert calls.count("IOCB_CMD_FSYNC") == 2, calls
     assert "fsync(" not in calls and "syncfs" not in calls
